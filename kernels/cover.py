@@ -14,10 +14,10 @@ UNUSED = 2**30
 def cover_diagonals(
     diagonals: Tensor, counts: Tensor | None = None, *, q_block: int, k_block: int
 ) -> tuple[Tensor, Tensor]:
-    """Relative key starts [B, G, capacity] (int32, ascending, at least k_block apart) and how many are used [B, G].
+    """Relative key starts [B, G, capacity] (int32, ascending, k_block or more apart), number used [B, G].
 
-    Diagonal o needs, for the q_block rows from position p, the keys [p - o, p - o + q_block); greedily from the
-    left, each block starts at the first needed key not covered yet, which gives the fewest blocks.
+    Diagonal o needs, for the q_block rows from position p, the keys [p - o, p - o + q_block); greedily from
+    the left, each block starts at the first needed key not covered yet, which gives the fewest blocks.
     """
     if k_block < q_block:
         raise ArgumentError("k_block", str(k_block), f"at least q_block ({q_block}) for diagonals")
@@ -29,7 +29,8 @@ def cover_diagonals(
     if needed.is_cuda:
         from kernels.triton.cover import cover_sorted
 
-        return cover_sorted(needed, q_block, k_block)
+        result: tuple[Tensor, Tensor] = cover_sorted(needed, q_block, k_block)
+        return result
     batch, groups, capacity = needed.shape
     starts = torch.full((batch * groups, capacity), UNUSED, dtype=torch.int32)
     used = torch.zeros(batch * groups, dtype=torch.int32)

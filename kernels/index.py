@@ -284,7 +284,7 @@ class BlockIndex:
             column_counts = counts.new_full(head, columns.shape[-1])
         if shifts is None:
             shifts = torch.zeros_like(counts)
-        heads = tuple(torch.broadcast_shapes(head, columns.shape[:2]))
+        heads = (max(head[0], columns.shape[0]), max(head[1], columns.shape[1]))
         tensors = (
             offsets.expand(*heads, -1),
             counts.expand(*heads, -1),
@@ -297,8 +297,8 @@ class BlockIndex:
 
     # -- for tests and statistics: these wait for the device ---------------------------------------------------------
 
-    def to_mask(self) -> Tensor:
-        """The attended (query, key) pairs, bool [B, G, q_len, kv_len], causality applied."""
+    def to_mask(self, *, causal: bool = True) -> Tensor:
+        """The attended (query, key) pairs, bool [B, G, q_len, kv_len], with or without causality applied."""
         mask = torch.zeros(
             self.batch, self.groups, self.rows, self.kv_len, dtype=torch.bool, device=self.device
         )
@@ -309,6 +309,8 @@ class BlockIndex:
                     for start in self.row(b, g, r):
                         mask[b, g, r, max(start, 0) : max(start + self.k_block, 0)] = True
         mask = mask.repeat_interleave(self.q_block, dim=2)[:, :, : self.q_len]
+        if not causal:
+            return mask
         query = torch.arange(self.q_len, device=self.device).unsqueeze(-1) + self.kv_len - self.q_len
         return mask & (torch.arange(self.kv_len, device=self.device) <= query)
 

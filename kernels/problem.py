@@ -1,0 +1,98 @@
+"""The shapes of one attention call, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kernels.errors import ArgumentError
+from kernels.index import BlockIndex
+
+FP8 = torch.float8_e4m3fn
+DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Sizes that every backend needs; made by `check`, which raises on anything it cannot take."""
+
+    batch: int
+    heads: int
+    kv_heads: int
+    q_len: int
+    kv_len: int
+    head_dim: int
+    scale: float
+
+    @property
+    def group(self) -> int:
+        """Query heads that share a KV head."""
+        return self.heads // self.kv_heads
+
+
+def check(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    scale: float | None = None,
+    causal: bool = True,
+    index: BlockIndex | None = None,
+    q_lens: Tensor | None = None,
+    kv_lens: Tensor | None = None,
+    k_scale: Tensor | None = None,
+    v_scale: Tensor | None = None,
+) -> Problem:
+    """The problem's sizes; ArgumentError names the argument that does not fit, its shape and what was expected."""
+    for name, x in (("q", q), ("k", k), ("v", v)):
+        if x.dim() != 4:
+            raise ArgumentError(name, f"of shape {list(x.shape)}", "[batch, heads, tokens, head_dim]")
+        if x.device != q.device:
+            raise ArgumentError(name, f"on {x.device}", f"on {q.device}, as q")
+        if x.stride(3) != 1 and x.numel() and not (x.dtype == FP8 and name == "v"):
+            raise ArgumentError(name, f"strided {x.stride()}", "contiguous in its last dimension")
+    batch, heads, q_len, head_dim = q.shape
+    kv_heads, kv_len = k.shape[1:3]
+    if q.dtype not in DTYPES:
+        raise ArgumentError("q", str(q.dtype), "bfloat16, float16 or float32")
+    for name, x in (("k", k), ("v", v)):
+        if tuple(x.shape) != (batch, kv_heads, kv_len, head_dim):
+            want = f"[{batch}, kv_heads, kv_len, {head_dim}], k and v alike"
+            raise ArgumentError(name, f"of shape {list(x.shape)}", want)
+        if x.dtype not in (q.dtype, FP8) or k.dtype != v.dtype:
+            raise ArgumentError(
+                name, f"{x.dtype} (k {k.dtype}, v {v.dtype})", f"{q.dtype} or {FP8}, k and v alike"
+            )
+    if kv_heads == 0 or heads % kv_heads:
+        raise ArgumentError("q", f"of {heads} heads with {kv_heads} KV heads", "a multiple of the KV heads")
+    if q_len > kv_len and causal:
+        raise ArgumentError("q", f"of {q_len} tokens with {kv_len} keys", "at most as many queries as keys")
+    for name, lens, most in (("q_lens", q_lens, q_len), ("kv_lens", kv_lens, kv_len)):
+        if lens is not None and (
+            tuple(lens.shape) != (batch,) or lens.dtype != torch.int32 or lens.device != q.device
+        ):
+            got = f"{lens.dtype} of shape {list(lens.shape)} on {lens.device}"
+            raise ArgumentError(name, got, f"int32 of shape [{batch}] on {q.device}, at most {most}")
+    for name, factor in (("k_scale", k_scale), ("v_scale", v_scale)):
+        if factor is not None and (factor.dim() != 3 or tuple(factor.shape[:2]) != (batch, kv_heads)):
+            raise ArgumentError(name, f"of shape {list(factor.shape)}", f"[{batch}, {kv_heads}, 1 or blocks]")
+    if index is not None:
+        _check_index(index, batch, heads, kv_heads, q_len, kv_len, q.device)
+    return Problem(
+        batch, heads, kv_heads, q_len, kv_len, head_dim, head_dim**-0.5 if scale is None else scale
+    )
+
+
+def _check_index(
+    index: BlockIndex, batch: int, heads: int, kv_heads: int, q_len: int, kv_len: int, device: torch.device
+) -> None:
+    if (index.q_len, index.kv_len) != (q_len, kv_len):
+        got = f"for {index.q_len} queries over {index.kv_len} keys"
+        raise ArgumentError("index", got, f"for {q_len} queries over {kv_len} keys")
+    if index.batch not in (1, batch) or index.groups not in (1, kv_heads, heads):
+        got = f"for {index.batch} sequences of {index.groups} heads"
+        raise ArgumentError("index", got, f"for 1 or {batch} sequences of 1, {kv_heads} or {heads} heads")
+    if index.device != device:
+        raise ArgumentError("index", f"on {index.device}", f"on {device}, as q")

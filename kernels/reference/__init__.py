@@ -1,0 +1,1 @@
+"""Every operation in plain torch: readable, exact, slow; what the fast paths are held against."""

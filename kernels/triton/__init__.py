@@ -1,0 +1,1 @@
+"""The operations as Triton kernels: tensor descriptors on Hopper and later, pointer loads elsewhere."""
