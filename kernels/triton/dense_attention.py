@@ -1,0 +1,27 @@
+"""Dense attention by the Triton kernels."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from kernels.problem import check
+from kernels.triton.launch import attend
+
+
+def dense_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    scale: float | None = None,
+    causal: bool = True,
+    q_lens: Tensor | None = None,
+    kv_lens: Tensor | None = None,
+    k_scale: Tensor | None = None,
+    v_scale: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """As kernels.dispatch.dense_attention, on a device that Triton compiles for (or its interpreter)."""
+    lens = {"q_lens": q_lens, "kv_lens": kv_lens}
+    scales = {"k_scale": k_scale, "v_scale": v_scale}
+    sizes = check(q, k, v, scale=scale, causal=causal, **lens, **scales)
+    return attend(q, k, v, sizes, causal=causal, index=None, **lens, **scales)

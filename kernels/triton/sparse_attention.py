@@ -1,0 +1,28 @@
+"""Sparse attention by the Triton kernels."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from kernels.index import BlockIndex
+from kernels.problem import check
+from kernels.triton.launch import attend
+
+
+def sparse_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    index: BlockIndex,
+    *,
+    scale: float | None = None,
+    q_lens: Tensor | None = None,
+    kv_lens: Tensor | None = None,
+    k_scale: Tensor | None = None,
+    v_scale: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """As kernels.dispatch.sparse_attention, on a device that Triton compiles for (or its interpreter)."""
+    lens = {"q_lens": q_lens, "kv_lens": kv_lens}
+    scales = {"k_scale": k_scale, "v_scale": v_scale}
+    sizes = check(q, k, v, scale=scale, index=index, **lens, **scales)
+    return attend(q, k, v, sizes, causal=True, index=index, **lens, **scales)
