@@ -1,0 +1,1 @@
+"""Models, sparse policies, prefill, KV cache, session store, generation. Knows kernels, nothing above."""

@@ -1,0 +1,233 @@
+"""Engine: one model, one session store, one policy; contexts are made once and answered from often."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from engine.cache import KVCache
+from engine.choose import choose
+from engine.errors import PromptTooLong, StoreError
+from engine.events import CancelToken, OnProgress, Progress
+from engine.generate import Generation
+from engine.model import LanguageModel
+from engine.policies.base import Policy
+from engine.policies.dense import Dense
+from engine.prefill import Report, chunk_spans, prefill_segment
+from engine.sampling import Sampling
+
+if TYPE_CHECKING:
+    from engine.store import Namespace, Prefix, Store
+
+log = logging.getLogger(__name__)
+
+NUMERICS = 1
+"""Raise it when a change makes other KV for the same tokens (DESIGN: part of the namespace)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillStats:
+    """What it took to make a context. density and recall are null where every key was computed or none."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    prefill_seconds: float
+    restore_seconds: float
+    density: float | None
+    recall: float | None
+    miss_reason: str | None
+
+
+@dataclass(slots=True)
+class Context:
+    """A prefix whose KV is in memory: tokens, cache, and how it came to be."""
+
+    tokens: list[int]
+    cache: KVCache = field(repr=False)
+    stats: PrefillStats
+
+
+class Engine:
+    """Prefill, keep, answer. Not thread-safe: one call at a time (the app holds a lock)."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        store: Store | None = None,
+        policy: Policy | None = None,
+        chunk_tokens: int | None = None,
+        segment_tokens: int | None = None,
+    ) -> None:
+        gpu = model.device.type == "cuda"
+        self.model, self.store, self.policy = model, store, policy or Dense()
+        self.chunk_tokens = chunk_tokens or (16384 if gpu else 1024)
+        segment = segment_tokens or (131072 if gpu else 4096)
+        self.segment_chunks = max(1, segment // self.chunk_tokens)
+
+    @property
+    def namespace(self) -> Namespace:
+        """Everything that the KV of this engine depends on."""
+        from engine.store import Namespace
+
+        f = self.model.fingerprint
+        return Namespace(
+            model=f.model,
+            weights=f.weights,
+            tokenizer=f.tokenizer,
+            rope=f.rope,
+            dtype=f.dtype,
+            layers=f.layers,
+            kv_heads=f.kv_heads,
+            head_dim=f.head_dim,
+            codec=f.dtype,
+            policy=self.policy.name,
+            policy_parameters=tuple(sorted(self.policy.parameters().items())),
+            chunk_tokens=self.chunk_tokens,
+            numerics=NUMERICS,
+        )
+
+    def check_fits(self, tokens: int, reserve: int) -> None:
+        """Raise PromptTooLong when tokens + reserve exceed the model's window."""
+        if tokens + reserve > self.model.window:
+            raise PromptTooLong(tokens + reserve, self.model.window)
+
+    def context(
+        self,
+        tokens: Sequence[int],
+        *,
+        cancel: CancelToken | None = None,
+        on_progress: OnProgress | None = None,
+        save: bool = True,
+        reserve: int = 512,
+    ) -> Context:
+        """KV of `tokens`: the longest verified prefix from the store, the rest prefilled and saved segment by segment.
+
+        Raises PromptTooLong before any work, Cancelled at a chunk's end (finished segments stay in the store).
+        """
+        tokens = list(tokens)
+        self.check_fits(len(tokens), 1)
+        spans = chunk_spans(len(tokens), self.chunk_tokens)
+        cache = self.model.new_cache(len(tokens) + reserve)
+        started = time.perf_counter()
+        parent, reason = self._restore(tokens, spans, cache, cancel, on_progress)
+        cached, restored = cache.length, time.perf_counter() - started
+        started = time.perf_counter()
+        density = self._prefill(tokens, spans, cache, parent, save, cancel, on_progress)
+        seconds = time.perf_counter() - started
+        stats = PrefillStats(len(tokens), cached, seconds, restored, density, None, reason)
+        return Context(tokens, cache, stats)
+
+    def generate(
+        self,
+        context: Context,
+        suffix: Sequence[int],
+        *,
+        sampling: Sampling | None = None,
+        cancel: CancelToken | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Generation:
+        """The answer to `suffix` behind the context, as an iterable of text pieces; the context stays as it was."""
+        sampling = sampling or Sampling()
+        self.check_fits(len(context.tokens) + len(suffix), sampling.max_new_tokens)
+        return Generation(
+            self.model,
+            context.cache,
+            suffix,
+            sampling=sampling,
+            chunk_tokens=self.chunk_tokens,
+            cancel=cancel,
+            on_progress=on_progress,
+        )
+
+    def choose(
+        self,
+        context: Context,
+        suffix: Sequence[int],
+        candidates: Sequence[Sequence[int]],
+        *,
+        cancel: CancelToken | None = None,
+    ) -> int:
+        """Index of the candidate that the model would rather say behind context + suffix (see engine.choose)."""
+        base, cache = context.cache.length, context.cache
+        self.check_fits(base + len(suffix), max(len(c) for c in candidates))
+
+        def advance(tokens: Sequence[int]):  # type: ignore[no-untyped-def]
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            return self.model.logits(self.model.step(tokens, cache))
+
+        try:
+            return choose(candidates, advance(suffix), advance)
+        finally:
+            cache.truncate(base)
+
+    # -- the two halves of context() ----------------------------------------------------------------------------------
+
+    def _restore(
+        self,
+        tokens: list[int],
+        spans: list[tuple[int, int]],
+        cache: KVCache,
+        cancel: CancelToken | None,
+        on_progress: OnProgress | None,
+    ) -> tuple[str | None, str | None]:
+        """Fill the cache from the store; returns the last chunk's key and why it went no further."""
+        if self.store is None:
+            return None, None
+        prefix: Prefix = self.store.longest_prefix(self.namespace, tokens, spans)
+        key: str | None = None
+        for chunk in self.store.load(prefix):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            cache.append(list(zip(chunk.keys, chunk.values, strict=True)))
+            key = chunk.key
+            if on_progress:
+                on_progress(Progress("restore", cache.length, len(tokens)))
+        return key, prefix.miss_reason
+
+    def _prefill(
+        self,
+        tokens: list[int],
+        spans: list[tuple[int, int]],
+        cache: KVCache,
+        parent: str | None,
+        save: bool,
+        cancel: CancelToken | None,
+        on_progress: OnProgress | None,
+    ) -> float | None:
+        """Compute what the store did not have; returns the density of the attention computed."""
+        todo = [span for span in spans if span[0] >= cache.length]
+        done = cache.length
+        layers = len(self.model.decoder.layers)
+        report = Report(on_progress, done=done, total=len(tokens), layers=layers) if on_progress else None
+        weights: list[tuple[int, float]] = []
+        for i in range(0, len(todo), self.segment_chunks):
+            segment = todo[i : i + self.segment_chunks]
+            result = prefill_segment(
+                self.model.decoder, cache, tokens, segment, policy=self.policy, cancel=cancel, report=report
+            )
+            if result.density is not None:
+                pairs = segment[-1][1] ** 2 - segment[0][0] ** 2
+                weights.append((pairs, result.density))
+            if save and self.store is not None:
+                parent = self._save(parent, tokens, segment, cache)
+                save = parent is not None
+        total = sum(p for p, _ in weights)
+        return sum(p * d for p, d in weights) / total if total else None
+
+    def _save(
+        self, parent: str | None, tokens: list[int], segment: list[tuple[int, int]], cache: KVCache
+    ) -> str | None:
+        """Write a segment's chunks; a store that cannot take them costs the next start, not this answer."""
+        assert self.store is not None
+        try:
+            for start, end in segment:
+                parent = self.store.save(self.namespace, parent, tokens[start:end], cache.span(start, end))
+        except StoreError as error:
+            log.warning("the session store did not take this prefill: %s", error)
+            return None
+        return parent

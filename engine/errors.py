@@ -1,0 +1,65 @@
+"""What can go wrong in the engine; each error is one sentence for the person, with the facts as attributes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class EngineError(Exception):
+    """Base of every error of this package."""
+
+
+class ModelNotFound(EngineError):
+    """No model of that name can be had."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(
+            f"No model '{source}': {reason} Give a hub id, a folder with config.json, a .gguf file, or 'default'."
+        )
+
+
+class ModelLoadError(EngineError):
+    """The model's files are there but cannot be used."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(f"The model '{source}' cannot be loaded: {reason}")
+
+
+class DownloadFailed(EngineError):
+    """A pinned download did not arrive, or arrived as something else."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what} could not be fetched: {reason}")
+
+
+class PromptTooLong(EngineError):
+    """The prompt and the room for its answer exceed the model's window."""
+
+    def __init__(self, tokens: int, window: int) -> None:
+        self.tokens, self.window = tokens, window
+        super().__init__(
+            f"The prompt needs {tokens:,} tokens and the model's window is {window:,}. "
+            "Use mode 'packed', remove documents, or choose a model with a larger window."
+        )
+
+
+class Cancelled(EngineError):
+    """The caller's CancelToken was set."""
+
+    def __init__(self) -> None:
+        super().__init__("Stopped.")
+
+
+class StoreError(EngineError):
+    """The session store cannot do what was asked."""
+
+
+class CorruptChunk(StoreError):
+    """A chunk file does not hold what was saved."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"The KV chunk {path.name} is damaged ({reason}); it was set aside.")

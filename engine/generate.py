@@ -1,0 +1,112 @@
+"""Generation: the question appended to a context, the answer decoded and streamed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from engine.cache import KVCache
+from engine.detokenize import Detokenizer
+from engine.errors import Cancelled
+from engine.events import CancelToken, OnProgress
+from engine.policies.dense import Dense
+from engine.prefill import Report, chunk_spans, prefill_segment
+from engine.sampling import Sampler, Sampling
+
+if TYPE_CHECKING:
+    from engine.model import LanguageModel
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStats:
+    """Times of one generation, in seconds from the call; decode_tokens counts those after the first."""
+
+    suffix_tokens: int
+    ttft_seconds: float
+    decode_tokens: int
+    decode_seconds: float
+    finish_reason: FinishReason
+
+    @property
+    def decode_tokens_per_second(self) -> float | None:
+        """Rate after the first token; None for an answer of one token."""
+        return self.decode_tokens / self.decode_seconds if self.decode_tokens and self.decode_seconds else None
+
+
+class Generation:
+    """Iterate it for the answer's pieces; `text`, `token_ids` and `stats` are complete afterwards."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        cache: KVCache,
+        suffix: Sequence[int],
+        *,
+        sampling: Sampling,
+        chunk_tokens: int,
+        cancel: CancelToken | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._model, self._cache, self._suffix = model, cache, list(suffix)
+        self._sampling, self._chunk, self._cancel, self._progress = sampling, chunk_tokens, cancel, on_progress
+        self.text = ""
+        self.token_ids: list[int] = []
+        self.stats: GenerationStats | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Run to the end, once; the cache is cut back to the context when the iteration ends, however it ends."""
+        base = self._cache.length
+        start = first = time.perf_counter()
+        finish: FinishReason = "length"
+        detokenizer = Detokenizer(self._model.decode, self._sampling.stop)
+        sampler = Sampler(self._sampling)
+        try:
+            hidden = self._read_suffix(base)
+            for step in range(self._sampling.max_new_tokens):
+                token = sampler.next(self._model.logits(hidden), self.token_ids)
+                if step == 0:
+                    first = time.perf_counter()
+                if token in self._model.stop_ids:
+                    finish = "stop"
+                    break
+                self.token_ids.append(token)
+                piece = detokenizer.push(token)
+                if piece:
+                    self.text += piece
+                    yield piece
+                if detokenizer.stopped:
+                    finish = "stop"
+                    break
+                if step + 1 < self._sampling.max_new_tokens:
+                    if self._cancel is not None:
+                        self._cancel.raise_if_cancelled()
+                    hidden = self._model.step([token], self._cache)
+            rest = "" if detokenizer.stopped else detokenizer.flush()
+            if rest:
+                self.text += rest
+                yield rest
+        except Cancelled:
+            finish = "cancelled"
+            raise
+        finally:
+            self._cache.truncate(base)
+            made = max(len(self.token_ids) - 1, 0)
+            self.stats = GenerationStats(
+                len(self._suffix), first - start, made, time.perf_counter() - first, finish
+            )
+
+    def _read_suffix(self, base: int) -> torch.Tensor:
+        total = base + len(self._suffix)
+        tokens = [0] * base + self._suffix
+        spans = chunk_spans(total, self._chunk, start=base)
+        layers = len(self._model.decoder.layers)
+        report = self._progress and Report(self._progress, done=base, total=total, layers=layers)
+        return prefill_segment(
+            self._model.decoder, self._cache, tokens, spans, policy=Dense(), cancel=self._cancel, report=report or None
+        ).hidden

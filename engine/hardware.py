@@ -1,0 +1,24 @@
+"""Which device and number type a model runs with when nobody says."""
+
+from __future__ import annotations
+
+import torch
+
+
+def pick_device(device: str) -> torch.device:
+    """'auto' is the GPU where there is one, else the CPU."""
+    if device != "auto":
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """'auto' is bfloat16 on a GPU and on a CPU with bfloat16 instructions, else float32."""
+    if dtype != "auto":
+        found = getattr(torch, dtype, None)
+        if found not in (torch.float32, torch.bfloat16, torch.float16):
+            raise ValueError(f"dtype must be auto, float32, bfloat16 or float16, not '{dtype}'")
+        return found
+    if device.type == "cuda":
+        return torch.bfloat16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32

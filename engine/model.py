@@ -1,0 +1,229 @@
+"""LanguageModel: a transformers decoder, its tokenizer and chat template, and what it can really use."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from engine import attention, default_model
+from engine.cache import KVCache
+from engine.errors import ModelLoadError, ModelNotFound
+from engine.events import OnProgress, Progress
+from engine.fingerprint import ModelFingerprint, digest_files, digest_json
+from engine.hardware import pick_device, pick_dtype
+
+DEFAULT_NAMES = ("default", default_model.NAME)
+SENTINEL = "\u2063corpus\u2063"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a dialogue."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class LanguageModel:
+    """A loaded causal language model; use `LanguageModel.load`."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, name: str, fingerprint: ModelFingerprint) -> None:
+        self.name, self.fingerprint, self.config = name, fingerprint, model.config
+        self._model, self._tokenizer = model, tokenizer
+        self.decoder = model.model
+        self.device: torch.device = next(model.parameters()).device
+        self.dtype: torch.dtype = next(model.parameters()).dtype
+        self.window = int(model.config.max_position_embeddings)
+        self.effective_window = effective_window(name, self.window)
+        self.stop_ids = _stop_ids(model, tokenizer)
+        self.tokenizer_digest = fingerprint.tokenizer
+
+    @classmethod
+    def load(
+        cls,
+        source: str,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        home: Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> LanguageModel:
+        """Load 'default', a hub id, a local folder or a .gguf file.
+
+        The default model is fetched at first need. Raises ModelNotFound, ModelLoadError or DownloadFailed.
+        """
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        attention.register()
+        home = home or Path.home() / ".cache" / "omnibus"
+        place, options, name = _resolve(source, home, on_progress)
+        target = pick_device(device)
+        number = pick_dtype(dtype, target)
+        if on_progress:
+            on_progress(Progress("load", 0, 1))
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(place, **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                place, dtype=number, attn_implementation=attention.NAME, **options
+            )
+        except Exception as error:
+            raise _load_error(source, place, error) from error
+        _check(source, model)
+        model.eval().requires_grad_(False).to(target)
+        fingerprint = _fingerprint(model, tokenizer, name, Path(place), options.get("gguf_file"), home)
+        if on_progress:
+            on_progress(Progress("load", 1, 1))
+        return cls(model, tokenizer, name=name, fingerprint=fingerprint)
+
+    # -- text ---------------------------------------------------------------------------------------------------------
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of text, without special tokens added."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+        return ids
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids and the characters (start, end) each came from."""
+        made = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return made.input_ids, made.offset_mapping
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, special tokens left out."""
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def frame(self, messages: Sequence[Message], *, system: str) -> tuple[list[int], list[int]]:
+        """The chat template around the corpus: ids before it and ids behind it.
+
+        messages[0] is the first question, which stands right behind the corpus in the same turn; the last message is
+        the question to answer. Models without a chat template get plain text.
+        """
+        first, *rest = [{"role": m.role, "content": m.content} for m in messages]
+        turns = [{"role": "user", "content": f"{SENTINEL}\n{first['content']}"}, *rest]
+        if self._tokenizer.chat_template is None:
+            text = f"{system}\n\n" + "\n\n".join(f"{t['content']}" for t in turns) + "\n\nAnswer:"
+        else:
+            text = self._tokenizer.apply_chat_template(
+                [{"role": "system", "content": system}, *turns], tokenize=False, add_generation_prompt=True
+            )
+        head, _, tail = text.partition(SENTINEL)
+        return self.encode(head), self.encode(tail)
+
+    # -- tensors ------------------------------------------------------------------------------------------------------
+
+    def new_cache(self, capacity: int) -> KVCache:
+        """An empty KV cache with room for `capacity` tokens."""
+        f = self.fingerprint
+        return KVCache(f.layers, f.kv_heads, f.head_dim, capacity=capacity, dtype=self.dtype, device=self.device)
+
+    @torch.inference_mode()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [vocab] of the last position of normed hidden states [1, T, hidden]."""
+        out: Tensor = self._model.lm_head(hidden[:, -1])[0]
+        return out
+
+    @torch.inference_mode()
+    def step(self, tokens: Sequence[int], cache: KVCache) -> Tensor:
+        """Feed a few tokens behind the cache; normed hidden states [1, 1, hidden] of the last one."""
+        ids = torch.tensor(tokens, dtype=torch.long, device=self.device)[None]
+        hidden = self.decoder.embed_tokens(ids)
+        positions = torch.arange(cache.length, cache.length + len(tokens), device=self.device)[None]
+        rotary = self.decoder.rotary_emb(hidden, position_ids=positions)
+        for layer in self.decoder.layers:
+            out = layer(
+                hidden,
+                attention_mask=None,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                position_embeddings=rotary,
+            )
+            hidden = out[0] if isinstance(out, tuple) else out
+        normed: Tensor = self.decoder.norm(hidden[:, -1:])
+        return normed
+
+
+def effective_window(name: str, window: int) -> int:
+    """The longest prompt that the model answers well, from data/models.toml; the window itself where unmeasured."""
+    from engine.resources import data_file
+
+    table = tomllib.loads(data_file("models.toml").read_text(encoding="utf-8"))
+    entry = table.get("model", {}).get(name, {})
+    return min(window, int(entry.get("effective_window", window)))
+
+
+def _resolve(source: str, home: Path, on_progress: OnProgress | None) -> tuple[str, dict[str, Any], str]:
+    """What to hand to from_pretrained: place, keyword arguments, and the model's short name."""
+    if source in DEFAULT_NAMES:
+        return str(default_model.pull(home, on_progress)), {}, default_model.NAME
+    path = Path(source).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise ModelNotFound(source, "there is no such file.")
+        return str(path.parent), {"gguf_file": path.name}, path.stem
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelNotFound(source, "the folder has no config.json.")
+        return str(path), {}, path.name
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise ModelNotFound(source, "there is no such folder or file, and it is no hub id (owner/name).")
+    from huggingface_hub import snapshot_download
+
+    try:
+        place = snapshot_download(source, allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"])
+    except Exception as error:
+        raise ModelNotFound(source, f"the hub did not give it ({type(error).__name__}).") from error
+    return place, {}, source.rsplit("/", 1)[1]
+
+
+def _check(source: str, model: Any) -> None:
+    decoder = getattr(model, "model", None)
+    missing = [n for n in ("embed_tokens", "layers", "norm", "rotary_emb") if not hasattr(decoder, n)]
+    if missing:
+        raise ModelLoadError(
+            source, f"{type(model).__name__} is not a decoder with rotary positions (it has no {missing[0]})."
+        )
+    if any(kind != "full_attention" for kind in getattr(model.config, "layer_types", None) or ()):
+        raise ModelLoadError(source, "it has layers other than full attention, which Omnibus does not run yet.")
+
+
+def _load_error(source: str, place: str, error: Exception) -> ModelLoadError:
+    text = str(error).strip().splitlines()
+    return ModelLoadError(source, f"{text[0] if text else type(error).__name__} (read from {Path(place).name})")
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    ids: set[int] = set()
+    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        ids.update(value if isinstance(value, list) else [] if value is None else [value])
+    ids.update(i for t in ("<|im_end|>", "<|eot_id|>") if (i := tokenizer.get_vocab().get(t)) is not None)
+    return frozenset(ids)
+
+
+def _fingerprint(
+    model: Any, tokenizer: Any, name: str, place: Path, gguf: str | None, home: Path
+) -> ModelFingerprint:
+    config = model.config
+    files = [place / gguf] if gguf else sorted(place.glob("*.safetensors"))
+    rope = {k: getattr(config, k, None) for k in ("rope_parameters", "rope_scaling", "rope_theta",
+                                                  "max_position_embeddings", "partial_rotary_factor")}
+    return ModelFingerprint(
+        model=name,
+        weights=digest_files(files, home / "models" / "digests.json"),
+        tokenizer=digest_json(json.loads(tokenizer.backend_tokenizer.to_str())),
+        rope=digest_json(rope),
+        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
+        head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+    )

@@ -1,0 +1,95 @@
+"""Prefill: segment × layer × chunk through a transformers model's own decoder layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.attention import attending
+from engine.cache import KVCache
+from engine.events import CancelToken, OnProgress, Progress
+from engine.policies.base import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """What a prefill leaves: the last token's hidden state [1, 1, hidden] after the final norm, and its density."""
+
+    hidden: Tensor
+    density: float | None
+
+
+def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple[int, int]]:
+    """Chunk boundaries of start..tokens: multiples of chunk_tokens, and the end."""
+    edges = [start, *range((start // chunk_tokens + 1) * chunk_tokens, tokens, chunk_tokens), tokens]
+    return list(zip(edges[:-1], edges[1:], strict=True)) if tokens > start else []
+
+
+@torch.inference_mode()
+def prefill_segment(
+    decoder: Any,
+    cache: KVCache,
+    tokens: Sequence[int],
+    spans: Sequence[tuple[int, int]],
+    *,
+    policy: Policy,
+    cancel: CancelToken | None = None,
+    report: Report | None = None,
+) -> Prefilled:
+    """Run tokens[spans[0][0] : spans[-1][1]] through every layer of `decoder`, chunk by chunk within each layer.
+
+    The hidden states of the segment stay on the device; the cache gains the segment's keys and values. When it is
+    cancelled (Cancelled) the cache is cut back to where the segment began.
+    """
+    begin, end = spans[0][0], spans[-1][1]
+    device = cache.layers[0].keys.device
+    ids = torch.tensor(tokens[begin:end], dtype=torch.long, device=device)[None]
+    positions = torch.arange(begin, end, device=device)[None]
+    hidden: Tensor = decoder.embed_tokens(ids)
+    rotary = decoder.rotary_emb(hidden, position_ids=positions)
+    last = len(decoder.layers) - 1
+    try:
+        with attending(policy) as state:
+            for i, layer in enumerate(decoder.layers):
+                for start, stop in spans:
+                    if cancel is not None:
+                        cancel.raise_if_cancelled()
+                    part = slice(start - begin, stop - begin)
+                    out = layer(
+                        hidden[:, part],
+                        attention_mask=None,
+                        position_ids=positions[:, part],
+                        past_key_values=cache,
+                        use_cache=True,
+                        position_embeddings=(rotary[0][:, part], rotary[1][:, part]),
+                    )
+                    if i < last or stop == end:
+                        hidden[:, part] = out[0] if isinstance(out, tuple) else out
+                    if report is not None:
+                        report.chunk(stop - start, i)
+    except BaseException:
+        cache.truncate(begin)
+        raise
+    return Prefilled(decoder.norm(hidden[:, -1:]), state.density)
+
+
+class Report:
+    """Turns chunk × layer steps into Progress events in tokens."""
+
+    def __init__(self, on_progress: OnProgress, *, done: int, total: int, layers: int) -> None:
+        self._emit, self._done, self._total, self._layers = on_progress, done, total, layers
+        self._steps = 0
+        self._start = time.perf_counter()
+
+    def chunk(self, tokens: int, layer: int) -> None:
+        """One chunk of one layer is done."""
+        self._steps += tokens
+        made = self._steps / self._layers
+        rate = made / max(time.perf_counter() - self._start, 1e-9)
+        done = min(self._total, self._done + int(made))
+        self._emit(Progress("prefill", done, self._total, rate, (self._total - done) / rate if rate else None, layer))
