@@ -1,0 +1,7 @@
+"""The session store: KV states that are named, verified and never wrong."""
+
+from engine.store.manifest import Manifest
+from engine.store.namespace import Namespace
+from engine.store.store import Chunk, Prefix, Store
+
+__all__ = ["Chunk", "Manifest", "Namespace", "Prefix", "Store"]
