@@ -63,12 +63,23 @@ class KVLayer(CacheLayerMixin):  # type: ignore[misc]
 class KVCache(Cache):  # type: ignore[misc]
     """All layers of one sequence. Layers may differ in length while a segment is prefilled layer by layer."""
 
-    def __init__(self, layers: int, kv_heads: int, head_dim: int, *, capacity: int, dtype: torch.dtype,
-                 device: torch.device) -> None:
+    def __init__(
+        self,
+        layers: int,
+        kv_heads: int,
+        head_dim: int,
+        *,
+        capacity: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
         shape = (1, kv_heads, capacity, head_dim)
         super().__init__(
             layers=[
-                KVLayer(torch.empty(shape, dtype=dtype, device=device), torch.empty(shape, dtype=dtype, device=device))
+                KVLayer(
+                    torch.empty(shape, dtype=dtype, device=device),
+                    torch.empty(shape, dtype=dtype, device=device),
+                )
                 for _ in range(layers)
             ]
         )
@@ -76,7 +87,7 @@ class KVCache(Cache):  # type: ignore[misc]
     @property
     def length(self) -> int:
         """Tokens that every layer holds."""
-        return min(layer.length for layer in self.layers)
+        return min(int(layer.length) for layer in self.layers)
 
     def layer(self, i: int) -> tuple[Tensor, Tensor]:
         """Keys and values of layer i, views [1, Hkv, length, D]."""

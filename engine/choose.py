@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 
-def choose(
-    candidates: Sequence[Sequence[int]], logits: Tensor, advance: Callable[[Sequence[int]], Tensor]
-) -> int:
+def choose(candidates: Sequence[Sequence[int]], logits: Tensor, advance: Callable[[Sequence[int]], Tensor]) -> int:
     """Index of the chosen candidate.
 
     `logits` [vocab] are the model's before the first token; `advance(tokens)` feeds tokens and returns the logits

@@ -54,7 +54,12 @@ class Generation:
         on_progress: OnProgress | None = None,
     ) -> None:
         self._model, self._cache, self._suffix = model, cache, list(suffix)
-        self._sampling, self._chunk, self._cancel, self._progress = sampling, chunk_tokens, cancel, on_progress
+        self._sampling, self._chunk, self._cancel, self._progress = (
+            sampling,
+            chunk_tokens,
+            cancel,
+            on_progress,
+        )
         self.text = ""
         self.token_ids: list[int] = []
         self.stats: GenerationStats | None = None
@@ -97,9 +102,7 @@ class Generation:
         finally:
             self._cache.truncate(base)
             made = max(len(self.token_ids) - 1, 0)
-            self.stats = GenerationStats(
-                len(self._suffix), first - start, made, time.perf_counter() - first, finish
-            )
+            self.stats = GenerationStats(len(self._suffix), first - start, made, time.perf_counter() - first, finish)
 
     def _read_suffix(self, base: int) -> torch.Tensor:
         total = base + len(self._suffix)
@@ -108,5 +111,11 @@ class Generation:
         layers = len(self._model.decoder.layers)
         report = self._progress and Report(self._progress, done=base, total=total, layers=layers)
         return prefill_segment(
-            self._model.decoder, self._cache, tokens, spans, policy=Dense(), cancel=self._cancel, report=report or None
+            self._model.decoder,
+            self._cache,
+            tokens,
+            spans,
+            policy=Dense(),
+            cancel=self._cancel,
+            report=report or None,
         ).hidden

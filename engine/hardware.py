@@ -15,10 +15,10 @@ def pick_device(device: str) -> torch.device:
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """'auto' is bfloat16 on a GPU and on a CPU with bfloat16 instructions, else float32."""
     if dtype != "auto":
-        found = getattr(torch, dtype, None)
-        if found not in (torch.float32, torch.bfloat16, torch.float16):
-            raise ValueError(f"dtype must be auto, float32, bfloat16 or float16, not '{dtype}'")
-        return found
+        known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+        if dtype not in known:
+            raise ValueError(f"dtype must be auto, {', '.join(known)}, not '{dtype}'")
+        return known[dtype]
     if device.type == "cuda":
         return torch.bfloat16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32

@@ -209,13 +209,19 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(ids)
 
 
-def _fingerprint(
-    model: Any, tokenizer: Any, name: str, place: Path, gguf: str | None, home: Path
-) -> ModelFingerprint:
+def _fingerprint(model: Any, tokenizer: Any, name: str, place: Path, gguf: str | None, home: Path) -> ModelFingerprint:
     config = model.config
     files = [place / gguf] if gguf else sorted(place.glob("*.safetensors"))
-    rope = {k: getattr(config, k, None) for k in ("rope_parameters", "rope_scaling", "rope_theta",
-                                                  "max_position_embeddings", "partial_rotary_factor")}
+    rope = {
+        k: getattr(config, k, None)
+        for k in (
+            "rope_parameters",
+            "rope_scaling",
+            "rope_theta",
+            "max_position_embeddings",
+            "partial_rotary_factor",
+        )
+    }
     return ModelFingerprint(
         model=name,
         weights=digest_files(files, home / "models" / "digests.json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Prefilled:
 def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple[int, int]]:
     """Chunk boundaries of start..tokens: multiples of chunk_tokens, and the end."""
     edges = [start, *range((start // chunk_tokens + 1) * chunk_tokens, tokens, chunk_tokens), tokens]
-    return list(zip(edges[:-1], edges[1:], strict=True)) if tokens > start else []
+    return list(itertools.pairwise(edges)) if tokens > start else []
 
 
 @torch.inference_mode()

@@ -168,7 +168,5 @@ class Catalog:
                 keys = tuple(db.scalars(held.order_by(SessionChunkRow.position)))
                 sums = select(func.coalesce(func.sum(ChunkRow.tokens), 0), func.coalesce(func.sum(ChunkRow.bytes), 0))
                 tokens, size = db.execute(sums.where(ChunkRow.key.in_(keys))).one()
-                out.append(
-                    Manifest(row.name, row.namespace, keys, tokens, size, row.created, row.used, row.pinned)
-                )
+                out.append(Manifest(row.name, row.namespace, keys, tokens, size, row.created, row.used, row.pinned))
             return out

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import xxhash
 from torch import Tensor
@@ -87,13 +86,13 @@ class Segment:
         out: list[tuple[Tensor, Tensor]] = []
         with self.path.open("rb", buffering=0) as stream:
             for layer, (offset, checksum) in enumerate(self.layers):
-                data = np.empty(self.layer_bytes, dtype=np.uint8)
+                data = bytearray(self.layer_bytes)
                 stream.seek(offset)
-                if stream.readinto(data) != self.layer_bytes:  # type: ignore[attr-defined]
+                if stream.readinto(data) != self.layer_bytes:
                     raise CorruptChunk(self.path, f"layer {layer} is cut off")
                 if xxhash.xxh3_128_hexdigest(data) != checksum:
                     raise CorruptChunk(self.path, f"layer {layer} does not match its checksum")
-                both = torch.from_numpy(data).view(self.dtype).view(2, *self.shape)
+                both = torch.frombuffer(data, dtype=self.dtype).view(2, *self.shape)
                 out.append((both[0], both[1]))
         return out
 
@@ -113,7 +112,7 @@ def write(
     """
     first = layers[0][0]
     payload = [_bytes(keys, values) for keys, values in layers]
-    size = payload[0].size
+    size = len(payload[0])
     stride = -(-size // ALIGN) * ALIGN
     fields: dict[str, Any] = {
         "key": key,
@@ -141,7 +140,7 @@ def write(
             _write_all(stream, preamble + header)
             for (offset, _), data in zip(fields["layers"], payload, strict=True):
                 stream.seek(offset)
-                _write_all(stream, memoryview(data))
+                _write_all(stream, data)
             os.fsync(stream.fileno())
         temporary.replace(target)
     except BaseException:
@@ -160,9 +159,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _bytes(keys: Tensor, values: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    both = torch.stack((keys, values)).to("cpu").contiguous()
-    return both.view(torch.uint8).view(-1).numpy()
+def _bytes(keys: Tensor, values: Tensor) -> memoryview:
+    both = torch.stack((keys, values)).to("cpu")
+    return both.view(torch.uint8).view(-1).numpy().data
 
 
 def _write_all(stream: Any, data: bytes | memoryview) -> None:

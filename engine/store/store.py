@@ -62,9 +62,7 @@ class Store:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def longest_prefix(
-        self, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]]
-    ) -> Prefix:
+    def longest_prefix(self, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]]) -> Prefix:
         """The longest run of chunks whose files are there, sound in their headers, and hold these very tokens."""
         found: list[Segment] = []
         parent: str | None = None
@@ -176,7 +174,7 @@ class Store:
     # -- sessions -----------------------------------------------------------------------------------------------------
 
     def pin(self, name: str, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]]) -> Manifest:
-        """Name the session that holds these tokens and keep it from eviction; raises StoreError where it is not kept."""
+        """Name the session of these tokens and keep it from eviction; raises StoreError where it is not kept."""
         prefix = self.longest_prefix(namespace, tokens, spans)
         if prefix.tokens != len(tokens):
             raise StoreError(f"The session '{name}' cannot be pinned: {prefix.miss_reason}.")

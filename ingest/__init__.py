@@ -1,0 +1,34 @@
+"""Files to documents to packed prompts: readers, decoding, walking, packing. Knows a tokenizer only as a callable."""
+
+from ingest.document import Document, Kind, Page, Verdict
+from ingest.errors import FileMissing, IngestError
+from ingest.pack import Excerpt, PackedPrompt, count_tokens, pack
+from ingest.passages import Passage, passages
+from ingest.read import read, read_bytes
+from ingest.span_map import PackedEntry, Span, SpanMap
+from ingest.tokens import Encode, TokenCache
+from ingest.walk import Found, walk
+
+__all__ = [
+    "Document",
+    "Encode",
+    "Excerpt",
+    "FileMissing",
+    "Found",
+    "IngestError",
+    "Kind",
+    "PackedEntry",
+    "PackedPrompt",
+    "Page",
+    "Passage",
+    "Span",
+    "SpanMap",
+    "TokenCache",
+    "Verdict",
+    "count_tokens",
+    "pack",
+    "passages",
+    "read",
+    "read_bytes",
+    "walk",
+]

@@ -1,0 +1,74 @@
+"""Token ids of a document's text with the characters each came from, kept on disk by content hash."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Encode = Callable[[str], tuple[list[int], list[tuple[int, int]]]]
+"""A tokenizer: text -> (ids, character offsets), no special tokens added."""
+
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """ids, and per token the characters start..end of the document; marks of our own have start = end = -1."""
+
+    ids: Ints
+    starts: Ints
+    ends: Ints
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def join(cls, parts: list[Tokens]) -> Tokens:
+        """Parts one behind the other."""
+        if not parts:
+            return cls(*(np.empty(0, dtype=np.int32) for _ in range(3)))
+        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in ("ids", "starts", "ends")))
+
+
+def encode_text(text: str, encode: Encode, *, shift: int = 0) -> Tokens:
+    """Tokens of a text whose first character is character `shift` of its document."""
+    ids, offsets = encode(text)
+    spans = np.asarray(offsets, dtype=np.int32).reshape(-1, 2) + np.int32(shift)
+    return Tokens(np.asarray(ids, dtype=np.int32), spans[:, 0].copy(), spans[:, 1].copy())
+
+
+def encode_mark(text: str, encode: Encode) -> Tokens:
+    """Tokens of a mark of ours, which came from no document."""
+    ids, _ = encode(text)
+    nowhere = np.full(len(ids), -1, dtype=np.int32)
+    return Tokens(np.asarray(ids, dtype=np.int32), nowhere, nowhere)
+
+
+class TokenCache:
+    """A folder of token arrays, one file per (content, tokenizer); a damaged file is a miss."""
+
+    def __init__(self, folder: Path, tokenizer_digest: str) -> None:
+        self._folder = folder / tokenizer_digest[:16]
+
+    def get(self, key: str) -> Tokens | None:
+        """The tokens kept under a key."""
+        try:
+            with np.load(self._folder / f"{key}.npz") as arrays:
+                return Tokens(arrays["ids"], arrays["starts"], arrays["ends"])
+        except Exception:  # absent, cut off, or not ours: computing it again is always right
+            return None
+
+    def put(self, key: str, tokens: Tokens) -> None:
+        """Keep tokens under a key, atomically."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = self._folder / f".{secrets.token_hex(8)}.npz"
+        arrays: dict[str, Any] = {"ids": tokens.ids, "starts": tokens.starts, "ends": tokens.ends}
+        np.savez(temporary, **arrays)
+        os.replace(temporary, self._folder / f"{key}.npz")
