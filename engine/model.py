@@ -41,7 +41,9 @@ class LanguageModel:
         self.device: torch.device = next(model.parameters()).device
         self.dtype: torch.dtype = next(model.parameters()).dtype
         self.window = int(model.config.max_position_embeddings)
-        self.effective_window = effective_window(name, self.window)
+        known = _known(name)
+        self.effective_window = min(self.window, int(known.get("effective_window", self.window)))
+        self.brief: bool = known.get("prompt") == "brief"
         self.stop_ids = _stop_ids(model, tokenizer)
         self.tokenizer_digest = fingerprint.tokenizer
 
@@ -152,13 +154,13 @@ class LanguageModel:
         return normed
 
 
-def effective_window(name: str, window: int) -> int:
-    """The longest prompt that the model answers well, from data/models.toml; the window itself where unmeasured."""
+def _known(name: str) -> dict[str, Any]:
+    """What data/models.toml says of a model: measured window, form of the prompt; nothing where it is not listed."""
     from engine.resources import data_file
 
     table = tomllib.loads(data_file("models.toml").read_text(encoding="utf-8"))
-    entry = table.get("model", {}).get(name, {})
-    return min(window, int(entry.get("effective_window", window)))
+    entry: dict[str, Any] = table.get("model", {}).get(name, {})
+    return entry
 
 
 def _resolve(source: str, home: Path, on_progress: OnProgress | None) -> tuple[str, dict[str, Any], str]:

@@ -4,7 +4,7 @@ from ingest.document import Document, Kind, Page, Verdict
 from ingest.errors import FileMissing, IngestError
 from ingest.pack import Excerpt, PackedPrompt, count_tokens, pack
 from ingest.passages import Passage, passages
-from ingest.read import read, read_bytes
+from ingest.read import read, read_bytes, skipped
 from ingest.span_map import PackedEntry, Span, SpanMap
 from ingest.tokens import Encode, TokenCache
 from ingest.walk import Found, walk
@@ -30,5 +30,6 @@ __all__ = [
     "passages",
     "read",
     "read_bytes",
+    "skipped",
     "walk",
 ]

@@ -1,0 +1,1 @@
+"""The product: settings, database, the Library service, citations, CLI and HTTP."""

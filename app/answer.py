@@ -1,0 +1,89 @@
+"""Answer, its citations and statistics: what every face shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+State = Literal["exact", "fuzzy", "unverified"]
+Mode = Literal["whole", "packed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A quote and its place. Lines are 1-based; characters count in the document's text; null where unverified."""
+
+    quote: str
+    state: State
+    document: str | None = None
+    path: str | None = None
+    page: str | None = None
+    line_start: int | None = None
+    line_end: int | None = None
+    char_start: int | None = None
+    char_end: int | None = None
+    score: float | None = None
+
+    @property
+    def place(self) -> str:
+        """The place in words: path, then page or lines."""
+        if self.path is None:
+            return "not found in the documents"
+        if self.page is not None:
+            return f"{self.path}, page {self.page}"
+        if self.line_start == self.line_end:
+            return f"{self.path}, line {self.line_start}"
+        return f"{self.path}, lines {self.line_start}-{self.line_end}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStats:
+    """What the answer took. Times in seconds; rates in tokens per second; null where it does not apply."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    prefill_s: float
+    ttft_s: float
+    decode_tok_s: float | None
+    policy: str
+    mode: Mode
+    density: float | None
+    recall: float | None
+
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        rate = f"{self.decode_tok_s:.1f} tokens/s" if self.decode_tok_s else "one token"
+        return (
+            f"{self.prompt_tokens:,} prompt tokens ({self.cached_tokens:,} from cache), "
+            f"prefill {self.prefill_s:.2f} s, first token after {self.ttft_s:.2f} s, {rate}, "
+            f"{self.mode} mode, {self.policy} attention"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Text, citations, statistics, and a notice about what the answer was based on."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    stats: AnswerStats
+    notice: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, the shape that `omnibus ask --json` prints."""
+        keys = ["quote", "document", "path", "page", "line_start", "line_end", "char_start", "char_end", "state"]
+        return {
+            "text": self.text,
+            "citations": [{k: getattr(c, k) for k in keys} for c in self.citations],
+            "stats": asdict(self.stats),
+            "notice": self.notice,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier question and its answer."""
+
+    question: str
+    answer: str

@@ -1,0 +1,321 @@
+"""Collection: documents in, answers with citations out."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from app import prompt
+from app.answer import Answer, AnswerStats, Citation, Mode, Turn
+from app.citations import cite_sentence, quotes, resolve
+from app.errors import EmptyCollection, NotAnswerable, UploadTooLarge
+from app.planner import Budget, ModeChoice, Plan, PlannedDocument, choose_mode, pack_passages, pack_whole
+from app.sentences import rank, sentences
+from app.shelf import DocumentInfo, Shelf
+from app.source import SourceView, view
+from app.stream import AnswerStream, Event
+from engine.engine import Context, Engine
+from engine.events import CancelToken, OnProgress
+from engine.prefill import chunk_spans
+from engine.sampling import Sampling
+from ingest import Document, PackedPrompt, TokenCache, count_tokens, read, read_bytes, skipped, walk
+
+if TYPE_CHECKING:
+    from app.library import Library
+
+CANDIDATES = 8
+"""Sentences among which the model chooses the one that proves its answer."""
+MEASURED_FROM = 256
+"""Prefills of fewer tokens say little about the rate."""
+
+OnRead = Callable[[str, int], None]
+"""Called with each file's path and how many were read so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What became of the files: loaded (or decoded by a guess), and skipped with reasons."""
+
+    loaded: tuple[DocumentInfo, ...]
+    skipped: tuple[DocumentInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WarmReport:
+    """What warming took; tokens, seconds."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    prefill_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prompt ready to run: mode and why, the packed corpus, and the frame around it."""
+
+    mode: Mode
+    reason: str
+    packed: PackedPrompt
+    head: list[int]
+    tail: list[int]
+
+    @property
+    def prefix(self) -> list[int]:
+        """What does not depend on the question: frame head and corpus."""
+        return [*self.head, *self.packed.token_ids.tolist()]
+
+
+class Collection:
+    """One named set of documents of a Library."""
+
+    def __init__(self, library: Library, name: str) -> None:
+        self.library, self.name = library, name
+        self.fence = hashlib.sha256(name.encode()).hexdigest()[:4]
+
+    @property
+    def shelf(self) -> Shelf:
+        """The documents in the database."""
+        return Shelf(self.library.sessions, self.name)
+
+    # -- documents ----------------------------------------------------------------------------------------------------
+
+    def add(self, *paths: str | Path, on_read: OnRead | None = None) -> AddReport:
+        """Read files and folders into the collection; all or nothing. Raises FileMissing before anything is read."""
+        missed: list[Document] = []
+
+        def skip(path: Path, reason: str) -> None:
+            missed.append(skipped(path, reason))
+
+        documents: list[Document] = []
+        for found in list(walk([Path(p).expanduser() for p in paths], on_skip=skip)):
+            documents.append(read(found.path, found.relative))
+            if on_read:
+                on_read(found.relative, len(documents))
+        kept = self.shelf.put([*documents, *missed])
+        return self._report(kept)
+
+    def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
+        """Add an uploaded file; raises UploadTooLarge."""
+        limit = self.library.settings.max_upload_mb
+        if len(data) > limit << 20:
+            raise UploadTooLarge(filename, limit)
+        name = Path(filename.replace("\\", "/")).name or "upload"
+        report = self._report(self.shelf.put([read_bytes(data, name)]))
+        return (*report.loaded, *report.skipped)[0]
+
+    def _report(self, documents: Sequence[Document]) -> AddReport:
+        paths = {d.path for d in documents}
+        infos = [info for info in self.shelf.infos() if info.path in paths]
+        return AddReport(
+            tuple(i for i in infos if i.status != "skipped"), tuple(i for i in infos if i.status == "skipped")
+        )
+
+    def documents(self) -> list[DocumentInfo]:
+        """Every document with its verdict, skipped ones too."""
+        return self.shelf.infos()
+
+    def remove(self, path: str) -> None:
+        """Take a document out; raises NoSuchDocument."""
+        self.shelf.remove(path)
+
+    def source(
+        self,
+        document: str,
+        *,
+        char_start: int | None = None,
+        char_end: int | None = None,
+        context_lines: int = 40,
+    ) -> SourceView:
+        """The lines around a place of a document (id or path); raises NoSuchDocument."""
+        return view(self.shelf.document(document), char_start, char_end, context_lines=context_lines)
+
+    # -- planning -----------------------------------------------------------------------------------------------------
+
+    def plan(self, *, mode: ModeChoice = "auto") -> Plan:
+        """What a question would read, what of it is in the session store, and how long reading the rest takes."""
+        engine = self.library.engine
+        documents, cache = self._texts(), self._token_cache(engine)
+        encode = engine.model.encode_with_offsets
+        counts = {d.path: count_tokens(d, encode, fence=self.fence, cache=cache) for d in documents}
+        corpus = sum(counts.values())
+        head, tail = self._frame(engine, "", ())
+        budget = self._budget(engine, head, tail, None)
+        chosen, reason = choose_mode(corpus, budget, mode)
+        cached, read_tokens = 0, min(corpus, budget.effective_window - budget.spoken_for)
+        if chosen == "whole":
+            read_tokens = corpus
+            prefix = [*head, *pack_whole(documents, encode, fence=self.fence, cache=cache).token_ids.tolist()]
+            if engine.store is not None:
+                spans = chunk_spans(len(prefix), engine.chunk_tokens)
+                cached = engine.store.longest_prefix(engine.namespace, prefix, spans).tokens
+        rate = self.library.measured_rate(engine.model.name)
+        share: Literal["whole", "per question"] = "whole" if chosen == "whole" else "per question"
+        return Plan(
+            chosen,
+            reason,
+            corpus,
+            budget.window,
+            budget.effective_window,
+            tuple(PlannedDocument(d.path, counts[d.path], share) for d in documents),
+            cached,
+            (read_tokens + len(head)) * engine.model.fingerprint.kv_bytes_per_token,
+            max(0, read_tokens - cached) / rate if rate else None,
+        )
+
+    def _texts(self) -> list[Document]:
+        self.library.require(self.name)
+        documents = self.shelf.documents()
+        if not documents:
+            raise EmptyCollection(self.name)
+        return documents
+
+    def _token_cache(self, engine: Engine) -> TokenCache:
+        return TokenCache(self.library.settings.home / "tokens", engine.model.tokenizer_digest)
+
+    def _frame(self, engine: Engine, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
+        dialogue = prompt.messages(question, history, brief=engine.model.brief)
+        return engine.model.frame(dialogue, system=prompt.SYSTEM)
+
+    def _budget(self, engine: Engine, head: list[int], tail: list[int], max_new_tokens: int | None) -> Budget:
+        reserve = max_new_tokens or self.library.settings.max_new_tokens
+        return Budget(engine.model.window, engine.model.effective_window, len(head) + len(tail) + reserve)
+
+    def _prepare(
+        self, engine: Engine, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None
+    ) -> Prepared:
+        documents, cache = self._texts(), self._token_cache(engine)
+        encode = engine.model.encode_with_offsets
+        head, tail = self._frame(engine, question, history)
+        budget = self._budget(engine, head, tail, max_new_tokens)
+        corpus = sum(count_tokens(d, encode, fence=self.fence, cache=cache) for d in documents)
+        chosen, reason = choose_mode(corpus, budget, mode)
+        if chosen == "whole":
+            packed = pack_whole(documents, encode, fence=self.fence, cache=cache)
+        else:
+            packed = pack_passages(documents, self.shelf.search(question), encode, fence=self.fence, budget=budget)
+        return Prepared(chosen, reason, packed, head, tail)
+
+    # -- answering ----------------------------------------------------------------------------------------------------
+
+    def warm(self, *, on_progress: OnProgress | None = None, cancel: CancelToken | None = None) -> WarmReport:
+        """Read the whole collection into the session store now, so that the next question starts at once."""
+        with self.library.turn():
+            engine = self.library.load_engine(on_progress)
+            prepared = self._prepare(engine, "", "whole", (), None)
+            context = self._context(engine, prepared, cancel, on_progress)
+        stats = context.stats
+        return WarmReport(stats.prompt_tokens, stats.cached_tokens, stats.prefill_seconds)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        mode: ModeChoice = "auto",
+        history: Sequence[Turn] = (),
+        max_new_tokens: int | None = None,
+        on_progress: OnProgress | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Answer:
+        """The answer, complete. Raises EmptyCollection, NoSuchCollection, PromptTooLong, Cancelled, …"""
+        stream = self.stream(question, mode=mode, history=history, max_new_tokens=max_new_tokens, cancel=cancel)
+        for event in stream.events():
+            if on_progress and not isinstance(event, str | Answer):
+                on_progress(event)
+        assert stream.answer is not None
+        return stream.answer
+
+    def stream(
+        self,
+        question: str,
+        *,
+        mode: ModeChoice = "auto",
+        history: Sequence[Turn] = (),
+        max_new_tokens: int | None = None,
+        cancel: CancelToken | None = None,
+    ) -> AnswerStream:
+        """The answer as it is made: iterate for text pieces, then read `.answer`."""
+        if not question.strip():
+            raise NotAnswerable("The question is empty. Ask something about the documents.")
+
+        def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
+            with self.library.turn():
+                return self._answer(question, mode, history, max_new_tokens, emit, token)
+
+        return AnswerStream(work, cancel)
+
+    def _answer(
+        self,
+        question: str,
+        mode: ModeChoice,
+        history: Sequence[Turn],
+        max_new_tokens: int | None,
+        emit: Callable[[Event], None],
+        cancel: CancelToken,
+    ) -> Answer:
+        engine = self.library.load_engine(emit)
+        started = time.perf_counter()
+        prepared = self._prepare(engine, question, mode, history, max_new_tokens)
+        limit = max_new_tokens or self.library.settings.max_new_tokens
+        engine.check_fits(len(prepared.prefix) + len(prepared.tail), limit)
+        context = self._context(engine, prepared, cancel, emit)
+        generation = engine.generate(
+            context, prepared.tail, sampling=Sampling(max_new_tokens=limit), cancel=cancel, on_progress=emit
+        )
+        first: float | None = None
+        for piece in generation:
+            first = first or time.perf_counter() - started
+            emit(piece)
+        assert generation.stats is not None
+        citations = self._cite(engine, context, prepared, question, generation.text, cancel)
+        stats = AnswerStats(
+            prompt_tokens=len(context.tokens) + len(prepared.tail),
+            cached_tokens=context.stats.cached_tokens,
+            prefill_s=round(context.stats.prefill_seconds, 4),
+            ttft_s=round(first if first is not None else time.perf_counter() - started, 4),
+            decode_tok_s=generation.stats.decode_tokens_per_second,
+            policy=engine.policy.name,
+            mode=prepared.mode,
+            density=context.stats.density,
+            recall=context.stats.recall,
+        )
+        return Answer(generation.text.strip(), citations, stats, prepared.reason[0].upper() + prepared.reason[1:])
+
+    def _context(
+        self, engine: Engine, prepared: Prepared, cancel: CancelToken | None, on_progress: OnProgress | None
+    ) -> Context:
+        """The prefix's KV; only whole corpora are worth keeping, passages change with the question."""
+        keep = prepared.mode == "whole"
+        context = engine.context(prepared.prefix, cancel=cancel, on_progress=on_progress, save=keep)
+        computed = context.stats.prompt_tokens - context.stats.cached_tokens
+        if computed >= MEASURED_FROM:
+            self.library.measure(engine.model.name, computed, context.stats.prefill_seconds)
+        return context
+
+    def _cite(
+        self,
+        engine: Engine,
+        context: Context,
+        prepared: Prepared,
+        question: str,
+        answer: str,
+        cancel: CancelToken,
+    ) -> tuple[Citation, ...]:
+        """Quotes of the answer resolved, then the sentence that the model picks as proof, verbatim."""
+        found = [resolve(quote, prepared.packed.entries) for quote in quotes(answer)]
+        pool = [s for entry in prepared.packed.entries for s in sentences(entry)]
+        candidates = rank(pool, question, answer, most=CANDIDATES)
+        if candidates:
+            pick = 0
+            suffix = [*prepared.tail, *engine.model.encode(answer.strip() + prompt.PROOF)]
+            tokens = [engine.model.encode(s.text) for s in candidates]
+            room = engine.model.window - len(context.tokens) - len(suffix)
+            if len(candidates) > 1 and max(map(len, tokens)) <= room:
+                pick = engine.choose(context, suffix, tokens, cancel=cancel)
+            proof = cite_sentence(candidates[pick])
+            if (proof.path, proof.char_start) not in {(c.path, c.char_start) for c in found}:
+                found.append(proof)
+        return tuple(found)

@@ -1,0 +1,71 @@
+"""Tables of the library."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """Declarative base."""
+
+
+class CollectionRow(Base):
+    """A named set of documents."""
+
+    __tablename__ = "collection"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created: Mapped[datetime] = mapped_column(default=_now)
+
+
+class DocumentRow(Base):
+    """One file's text and verdict, as it was when it was added."""
+
+    __tablename__ = "document"
+    __table_args__ = (UniqueConstraint("collection_id", "path"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+    path: Mapped[str]
+    source: Mapped[str]
+    content_hash: Mapped[str]
+    kind: Mapped[str]
+    title: Mapped[str]
+    text: Mapped[str] = mapped_column(deferred=True)
+    characters: Mapped[int]
+    pages: Mapped[list[Any]] = mapped_column(JSON)
+    status: Mapped[str]
+    reason: Mapped[str | None]
+    encoding: Mapped[str | None]
+    confidence: Mapped[float | None]
+    added: Mapped[datetime] = mapped_column(default=_now)
+    passages: Mapped[list[PassageRow]] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+
+
+class PassageRow(Base):
+    """Characters start..end of a document; their text is indexed in the FTS5 table passage_text under the same id."""
+
+    __tablename__ = "passage"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), index=True)
+    start: Mapped[int]
+    end: Mapped[int]
+    heading: Mapped[str]
+
+
+class MeasurementRow(Base):
+    """A rate seen on this machine, so that plans can say how long reading will take."""
+
+    __tablename__ = "measurement"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(index=True)
+    tokens: Mapped[int]
+    seconds: Mapped[float]
+    at: Mapped[datetime] = mapped_column(default=_now)

@@ -1,0 +1,60 @@
+"""Errors that a person can act on: one sentence that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class OmnibusError(Exception):
+    """Base of the app's errors; `message` is the sentence for the person."""
+
+    exit_code = 1
+
+    @property
+    def message(self) -> str:
+        """What to show."""
+        return str(self)
+
+
+class NoSuchCollection(OmnibusError):
+    """A collection of that name was never made."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        self.name = name
+        have = f"There are: {', '.join(known)}." if known else "There is none yet."
+        super().__init__(f"There is no collection '{name}'. {have} Add documents with: omnibus add PATH")
+
+
+class EmptyCollection(OmnibusError):
+    """Nothing in the collection has text."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"The collection '{name}' holds no readable document. Add some with: omnibus add PATH")
+
+
+class NoSuchDocument(OmnibusError):
+    """A document is not (or no longer) in the collection."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is no document '{name}' in this collection. See: omnibus ls")
+
+
+class NotAnswerable(OmnibusError):
+    """The question itself cannot be taken."""
+
+
+class UploadTooLarge(OmnibusError):
+    """An uploaded file exceeds the limit."""
+
+    def __init__(self, name: str, limit_mb: int) -> None:
+        super().__init__(f"'{name}' is larger than {limit_mb} MB. Raise OMNIBUS_MAX_UPLOAD_MB to take it.")
+
+
+def explain(error: BaseException) -> str | None:
+    """One sentence for any error of ours, None for a bug (which deserves its traceback)."""
+    from engine.errors import EngineError
+    from ingest.errors import IngestError
+
+    if isinstance(error, OmnibusError | EngineError | IngestError):
+        return str(error)
+    return None

@@ -1,0 +1,148 @@
+"""Library: the whole product behind one object; UI, HTTP, SDK and CLI are faces of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select
+
+from app.database.models import CollectionRow, DocumentRow, MeasurementRow
+from app.database.session import open_database
+from app.errors import NoSuchCollection
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.collection import Collection
+    from engine.engine import Engine
+    from engine.events import OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """A collection as lists show it; `documents` counts those with text."""
+
+    name: str
+    documents: int
+    created: datetime
+
+
+class Library:
+    """Collections of documents and the engine that answers from them.
+
+    Cheap to make: the model is loaded (and the default one fetched) at the first question. Threads may share it; one
+    answer is made at a time and others wait their turn. `home` is where everything is kept (default: OMNIBUS_HOME or
+    the platform's user-data folder).
+    """
+
+    def __init__(
+        self, home: str | Path | None = None, *, model: str | None = None, settings: Settings | None = None
+    ) -> None:
+        changes: dict[str, Any] = {}
+        if home is not None:
+            changes["home"] = Path(home)
+        if model is not None:
+            changes["model"] = model
+        self.settings = (settings or Settings()).model_copy(update=changes)
+        self._loading, self._turn = threading.Lock(), threading.Lock()
+        self._engine: Engine | None = None
+
+    @cached_property
+    def sessions(self) -> Any:
+        """Database sessions (made at first use)."""
+        return open_database(self.settings.database)
+
+    # -- collections --------------------------------------------------------------------------------------------------
+
+    def collections(self) -> list[CollectionInfo]:
+        """Every collection, by name."""
+        count = func.count(DocumentRow.id).filter(DocumentRow.status != "skipped")
+        query = select(CollectionRow.name, count, CollectionRow.created).outerjoin(DocumentRow)
+        with self.sessions() as db:
+            rows = db.execute(query.group_by(CollectionRow.id).order_by(CollectionRow.name))
+            return [CollectionInfo(*row) for row in rows]
+
+    def collection(self, name: str = "default") -> Collection:
+        """The collection of that name; it comes to be with its first document."""
+        from app.collection import Collection
+
+        return Collection(self, name)
+
+    def delete_collection(self, name: str) -> None:
+        """Forget a collection and its documents; raises NoSuchCollection."""
+        self.require(name)
+        with self.sessions.begin() as db:
+            db.execute(delete(CollectionRow).where(CollectionRow.name == name))
+
+    def require(self, name: str) -> None:
+        """Raise NoSuchCollection where nothing was ever added under that name."""
+        known = [info.name for info in self.collections()]
+        if name not in known:
+            raise NoSuchCollection(name, known)
+
+    # -- engine -------------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, loaded at first use."""
+        return self.load_engine()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._engine is not None
+
+    def load_engine(self, on_progress: OnProgress | None = None) -> Engine:
+        """Load the model and open the session store, once; raises the engine's errors."""
+        with self._loading:
+            if self._engine is None:
+                from engine.engine import Engine
+                from engine.model import LanguageModel
+                from engine.store import Store
+
+                s = self.settings
+                model = LanguageModel.load(
+                    s.model, device=s.device, dtype=s.dtype, home=s.home, on_progress=on_progress
+                )
+                store = Store(s.home / "sessions", quota_bytes=int(s.store_quota_gb * 1e9))
+                self._engine = Engine(model, store=store, chunk_tokens=s.chunk_tokens, segment_tokens=s.segment_tokens)
+            return self._engine
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The engine for one caller at a time."""
+        with self._turn:
+            yield
+
+    def measured_rate(self, model: str) -> float | None:
+        """Prefill tokens per second of a model on this machine, from the last prefills; None before the first."""
+        query = select(MeasurementRow).where(MeasurementRow.model == model).order_by(MeasurementRow.id.desc())
+        with self.sessions() as db:
+            rows = list(db.scalars(query.limit(5)))
+        return sum(r.tokens for r in rows) / sum(r.seconds for r in rows) if rows else None
+
+    def measure(self, model: str, tokens: int, seconds: float) -> None:
+        """Remember how long a prefill took."""
+        with self.sessions.begin() as db:
+            db.add(MeasurementRow(model=model, tokens=tokens, seconds=seconds))
+
+    def close(self) -> None:
+        """Release the database and the store."""
+        if self._engine is not None and self._engine.store is not None:
+            self._engine.store.close()
+        self._engine = None
+        if "sessions" in self.__dict__:
+            self.sessions.kw["bind"].dispose()
+            del self.__dict__["sessions"]
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

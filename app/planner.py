@@ -1,0 +1,105 @@
+"""Planner: what of a collection goes into the prompt, whole or as passages, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from app.answer import Mode
+from app.shelf import Hit
+from ingest import Document, Encode, Excerpt, PackedPrompt, TokenCache, pack
+
+ModeChoice = Literal["auto", "whole", "packed"]
+MARK_TOKENS = 24
+"""Room for the mark before an excerpt, beside the path's own tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDocument:
+    """A document's share: its tokens, and whether all of it goes in or passages picked per question."""
+
+    path: str
+    tokens: int
+    included: Literal["whole", "per question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a question over the collection would read. Seconds are null until this machine has read once."""
+
+    mode: Mode
+    reason: str
+    corpus_tokens: int
+    window: int
+    effective_window: int
+    documents: tuple[PlannedDocument, ...]
+    cached_tokens: int
+    kv_bytes: int
+    prefill_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens a prompt may take: the model's window, what it answers well, and what is spoken for already."""
+
+    window: int
+    effective_window: int
+    spoken_for: int
+
+
+def choose_mode(corpus_tokens: int, budget: Budget, wanted: ModeChoice) -> tuple[Mode, str]:
+    """The mode and its reason in a sentence; whether a forced whole fits the window is the engine's to say."""
+    need = corpus_tokens + budget.spoken_for
+    effective = f"{budget.effective_window:,} tokens that the model answers well from"
+    if wanted == "whole":
+        beyond = "" if need <= budget.effective_window else f", more than the {effective}"
+        return "whole", f"whole as asked: all {corpus_tokens:,} tokens of the documents are read{beyond}."
+    if wanted == "packed":
+        return "packed", "packed as asked: only passages that share words with the question are read."
+    if need <= budget.effective_window:
+        return "whole", f"all {corpus_tokens:,} tokens of the documents fit and are read whole."
+    return "packed", (
+        f"the documents hold {corpus_tokens:,} tokens, more than the {effective}; "
+        "only passages that share words with the question are read."
+    )
+
+
+def pack_whole(documents: Sequence[Document], encode: Encode, *, fence: str, cache: TokenCache) -> PackedPrompt:
+    """All documents, in canonical order."""
+    return pack([Excerpt.whole(d) for d in documents], encode, fence=fence, cache=cache)
+
+
+def pack_passages(
+    documents: Sequence[Document], hits: Sequence[Hit], encode: Encode, *, fence: str, budget: Budget
+) -> PackedPrompt:
+    """The best passages that fit the effective window, in source order; neighbours become one excerpt.
+
+    Where nothing shares a word with the question, the documents' beginnings stand in.
+    """
+    by_path = {d.path: d for d in documents}
+    if not hits:
+        hits = [Hit(d.path, 0, d.line_start(min(40, d.line_count + 1))) for d in documents]
+    left = budget.effective_window - budget.spoken_for
+    chosen: list[Hit] = []
+    for hit in hits:
+        document = by_path.get(hit.path)
+        if document is None:
+            continue
+        cost = len(encode(document.text[hit.start : hit.end])[0]) + len(encode(hit.path)[0]) + MARK_TOKENS
+        if cost <= left:
+            chosen.append(hit)
+            left -= cost
+    return pack(_merge(chosen, by_path), encode, fence=fence)
+
+
+def _merge(hits: Sequence[Hit], by_path: dict[str, Document]) -> list[Excerpt]:
+    """Excerpts in source order, adjoining passages joined."""
+    out: list[Excerpt] = []
+    for hit in sorted(hits, key=lambda h: (h.path.encode(), h.start)):
+        last = out[-1] if out else None
+        if last and last.document.path == hit.path and last.end >= hit.start:
+            out[-1] = Excerpt(last.document, last.start, max(last.end, hit.end))
+        else:
+            out.append(Excerpt(by_path[hit.path], hit.start, hit.end))
+    return out

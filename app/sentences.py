@@ -1,0 +1,85 @@
+"""Sentences of a document as candidates for proof, ranked by the words they share with a question and its answer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from app.words import stems
+from ingest import Document, PackedEntry
+
+NEW_LINE = re.compile(r"\n(?=\s*(?:\n|[#>*+|-]|\d+[.)]|\d+\.\d))|\n[ \t]*\n")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+LONGEST = 400
+SHORT_BLOCK = 240
+"""A list item or short paragraph of so many characters is proof as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Characters start..end of a document."""
+
+    document: Document
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        """As it stands in the document."""
+        return self.document.text[self.start : self.end]
+
+
+def sentences(entry: PackedEntry) -> Iterator[Sentence]:
+    """Short blocks whole, sentences of longer ones (lines that were only wrapped are joined), lines of code."""
+    document, text = entry.document, entry.document.text
+    at = entry.char_start
+    for block in _blocks(text, at, entry.char_end, code=document.kind == "code"):
+        low = block[0]
+        together = document.kind == "code" or block[1] - block[0] <= SHORT_BLOCK
+        cuts = [] if together else [m.end() for m in SENTENCE_END.finditer(text, *block)]
+        for high in [*cuts, block[1]]:
+            part = text[low:high]
+            start = low + len(part) - len(part.lstrip(" \t\n#>*+-|"))
+            end = low + len(part.rstrip())
+            if end - start >= 8:
+                yield Sentence(document, start, min(end, start + LONGEST))
+            low = high
+
+
+def _blocks(text: str, start: int, end: int, *, code: bool) -> Iterator[tuple[int, int]]:
+    pattern = re.compile(r"\n") if code else NEW_LINE
+    low = start
+    for found in pattern.finditer(text, start, end):
+        yield low, found.start()
+        low = found.end()
+    yield low, end
+
+
+def rank(pool: Sequence[Sentence], question: str, answer: str, *, most: int) -> list[Sentence]:
+    """The sentences that share most with question and answer, weighted by how rare a word is; ties keep their order.
+
+    Only sentences with at least half the best one's weight are candidates, and equal wordings count once.
+    """
+    words = [set(stems(s.text)) for s in pool]
+    frequency = Counter(w for held in words for w in held)
+    weight = {w: math.log(1 + len(pool) / n) for w, n in frequency.items()}
+    asked, said = set(stems(question)), set(stems(answer))
+    scored: list[tuple[float, int]] = []
+    for i, held in enumerate(words):
+        score = sum(weight[w] for w in held & asked) + sum(weight[w] for w in held & said)
+        if score > 0:
+            scored.append((score / (1 + 0.02 * len(held)), i))
+    scored.sort(key=lambda pair: (-pair[0], pair[1]))
+    out: list[Sentence] = []
+    seen: set[str] = set()
+    for score, i in scored:
+        wording = " ".join(pool[i].text.split())
+        if score < scored[0][0] / 2 or len(out) == most:
+            break
+        if wording not in seen:
+            seen.add(wording)
+            out.append(pool[i])
+    return out

@@ -1,0 +1,34 @@
+"""Settings: what a person may set, by OMNIBUS_… in the environment or by keyword."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every field can be set as OMNIBUS_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="OMNIBUS_", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: user_data_path("omnibus", appauthor=False))
+    """Where models, the library and the session store live."""
+    model: str = "default"
+    """'default', a hub id, a folder, or a .gguf file."""
+    device: str = "auto"
+    dtype: str = "auto"
+    chunk_tokens: int | None = Field(default=None, ge=16)
+    segment_tokens: int | None = Field(default=None, ge=16)
+    max_new_tokens: int = Field(default=256, ge=1)
+    store_quota_gb: float = Field(default=50.0, gt=0)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+    max_upload_mb: int = Field(default=64, ge=1)
+
+    @property
+    def database(self) -> Path:
+        """The library's SQLite file."""
+        return self.home / "library.db"

@@ -1,0 +1,199 @@
+"""Shelf: the documents of one collection in the database, with full-text search over their passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from sqlalchemy import Select, delete, select, text
+from sqlalchemy.orm import Session, sessionmaker, undefer
+
+from app.database.models import CollectionRow, DocumentRow, PassageRow
+from app.errors import NoSuchDocument
+from app.words import content_words
+from ingest import Document, Page, Verdict, passages
+
+PASSAGE_CHARS = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document as lists show it. status: loaded, decoded (by a guess, see encoding and confidence) or skipped."""
+
+    id: str
+    path: str
+    kind: str
+    title: str
+    characters: int
+    pages: int
+    status: str
+    reason: str | None
+    encoding: str | None
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that full-text search found, the best first."""
+
+    path: str
+    start: int
+    end: int
+
+
+class Shelf:
+    """All that is kept of a collection's documents; every method is one transaction."""
+
+    def __init__(self, sessions: sessionmaker[Session], name: str) -> None:
+        self._sessions, self.name = sessions, name
+
+    def put(self, documents: Sequence[Document]) -> list[Document]:
+        """Add documents or replace those of the same path; returns them under the paths they got.
+
+        Two different files that claim one path are both kept: the later gets its folder's name in front.
+        """
+        with self._sessions.begin() as db:
+            collection = db.scalar(select(CollectionRow).where(CollectionRow.name == self.name))
+            if collection is None:
+                collection = CollectionRow(name=self.name)
+                db.add(collection)
+                db.flush()
+            return [self._put(db, collection.id, document) for document in documents]
+
+    def _put(self, db: Session, collection_id: int, document: Document) -> Document:
+        while True:
+            same = (DocumentRow.collection_id == collection_id, DocumentRow.path == document.path)
+            row = db.scalar(select(DocumentRow).where(*same))
+            if row is None or not document.source or not row.source or row.source == document.source:
+                break
+            document = _renamed(document)
+        if row is not None:
+            if row.content_hash == document.content_hash and row.status == document.verdict.status:
+                return document
+            db.delete(row)
+            db.flush()
+        row = DocumentRow(
+            collection_id=collection_id,
+            path=document.path,
+            source=document.source,
+            content_hash=document.content_hash,
+            kind=document.kind,
+            title=document.title,
+            text=document.text,
+            characters=len(document.text),
+            pages=[[p.index, p.label, p.start, p.end] for p in document.pages],
+            status=document.verdict.status,
+            reason=document.verdict.reason,
+            encoding=document.verdict.encoding,
+            confidence=document.verdict.confidence,
+        )
+        db.add(row)
+        db.flush()
+        for passage in passages(document, max_chars=PASSAGE_CHARS):
+            made = PassageRow(document_id=row.id, start=passage.start, end=passage.end, heading=passage.heading)
+            db.add(made)
+            db.flush()
+            body = document.text[passage.start : passage.end]
+            db.execute(
+                text("INSERT INTO passage_text (rowid, path, heading, text) VALUES (:id, :path, :heading, :text)"),
+                {"id": made.id, "path": document.path, "heading": passage.heading, "text": body},
+            )
+        return document
+
+    def infos(self) -> list[DocumentInfo]:
+        """Every document, skipped ones too, in canonical order."""
+        with self._sessions() as db:
+            return [_info(row) for row in sorted(db.scalars(self._query()), key=_order)]
+
+    def documents(self) -> list[Document]:
+        """Every document that has text, in canonical order: by the bytes of the path."""
+        with self._sessions() as db:
+            rows = db.scalars(self._query().where(DocumentRow.status != "skipped").options(undefer(DocumentRow.text)))
+            return [_document(row) for row in sorted(rows, key=_order)]
+
+    def document(self, identifier: str) -> Document:
+        """One document by its id or path; raises NoSuchDocument."""
+        with self._sessions() as db:
+            for row in db.scalars(self._query()):
+                if identifier in (row.path, _info(row).id):
+                    return _document(row)
+        raise NoSuchDocument(identifier)
+
+    def remove(self, path: str) -> None:
+        """Take a document out, its text and its index with it; raises NoSuchDocument."""
+        with self._sessions.begin() as db:
+            row = db.scalar(self._query().where(DocumentRow.path == path))
+            if row is None:
+                raise NoSuchDocument(path)
+            db.execute(delete(DocumentRow).where(DocumentRow.id == row.id))
+
+    def search(self, question: str, *, limit: int = 200) -> list[Hit]:
+        """Passages that share words with the question, by BM25; path and heading count more than the body."""
+        words = set(content_words(question))
+        if not words:
+            return []
+        match = " OR ".join(f'"{w}"' for w in sorted(words))
+        query = text(
+            'SELECT d.path, p.start, p."end" FROM passage_text JOIN passage p ON p.id = passage_text.rowid '
+            "JOIN document d ON d.id = p.document_id JOIN collection c ON c.id = d.collection_id "
+            "WHERE passage_text MATCH :match AND c.name = :name "
+            "ORDER BY bm25(passage_text, 2.0, 4.0, 1.0), p.id LIMIT :limit"
+        )
+        with self._sessions() as db:
+            found = db.execute(query, {"match": match, "name": self.name, "limit": limit})
+            return [Hit(path, start, end) for path, start, end in found]
+
+    def _query(self) -> Select[DocumentRow]:
+        return select(DocumentRow).join(CollectionRow).where(CollectionRow.name == self.name)
+
+
+def _order(row: DocumentRow) -> bytes:
+    return row.path.encode()
+
+
+def _renamed(document: Document) -> Document:
+    """The same document with one more folder of its source in its path."""
+    parts = PurePosixPath(document.source).parts
+    depth = len(PurePosixPath(document.path).parts) + 1
+    path = "/".join(parts[-depth:]) if depth <= len(parts) else f"_/{document.path}"
+    return Document(
+        path.lstrip("/"),
+        document.source,
+        document.content_hash,
+        document.kind,
+        document.title,
+        document.text,
+        document.verdict,
+        document.pages,
+    )
+
+
+def _document(row: DocumentRow) -> Document:
+    verdict = Verdict(row.status, row.reason, row.encoding, row.confidence)  # type: ignore[arg-type]
+    return Document(
+        row.path,
+        row.source,
+        row.content_hash,
+        row.kind,  # type: ignore[arg-type]
+        row.title,
+        row.text,
+        verdict,
+        tuple(Page(*page) for page in row.pages),
+    )
+
+
+def _info(row: DocumentRow) -> DocumentInfo:
+    identity = Document(row.path, "", row.content_hash, "text", "", "", Verdict("loaded")).id
+    return DocumentInfo(
+        identity,
+        row.path,
+        row.kind,
+        row.title,
+        row.characters,
+        len(row.pages),
+        row.status,
+        row.reason,
+        row.encoding,
+        row.confidence,
+    )

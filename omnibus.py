@@ -1,0 +1,68 @@
+"""Omnibus: whole books and codebases in one prompt, answers tied to the exact place they came from.
+
+from omnibus import Library
+
+library = Library()
+books = library.collection("books")
+books.add("~/books")
+print(books.ask("Who repainted the bridge?").text)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.answer import Answer, AnswerStats, Citation, Turn
+    from app.collection import AddReport, Collection
+    from app.errors import OmnibusError
+    from app.library import Library
+    from app.planner import Plan
+    from app.settings import Settings
+    from app.stream import AnswerStream
+
+_HOMES = {
+    "AddReport": "app.collection",
+    "Answer": "app.answer",
+    "AnswerStats": "app.answer",
+    "AnswerStream": "app.stream",
+    "Citation": "app.answer",
+    "Collection": "app.collection",
+    "Library": "app.library",
+    "OmnibusError": "app.errors",
+    "Plan": "app.planner",
+    "Settings": "app.settings",
+    "Turn": "app.answer",
+}
+__all__ = [
+    "AddReport",
+    "Answer",
+    "AnswerStats",
+    "AnswerStream",
+    "Citation",
+    "Collection",
+    "Library",
+    "OmnibusError",
+    "Plan",
+    "Settings",
+    "Turn",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import omnibus` is instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'omnibus' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if __name__ == "__main__":
+    from app.cli import main
+
+    main()
