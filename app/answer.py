@@ -49,6 +49,7 @@ class AnswerStats:
     mode: Mode
     density: float | None
     recall: float | None
+    answer_tokens: int
 
     @property
     def line(self) -> str:

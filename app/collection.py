@@ -281,6 +281,7 @@ class Collection:
             mode=prepared.mode,
             density=context.stats.density,
             recall=context.stats.recall,
+            answer_tokens=len(generation.token_ids),
         )
         return Answer(generation.text.strip(), citations, stats, prepared.reason[0].upper() + prepared.reason[1:])
 

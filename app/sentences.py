@@ -14,6 +14,8 @@ from ingest import Document, PackedEntry
 NEW_LINE = re.compile(r"\n(?=\s*(?:\n|[#>*+|-]|\d+[.)]|\d+\.\d))|\n[ \t]*\n")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 LONGEST = 400
+NEWS = 2.5
+"""What a word of the answer that was not in the question weighs against one that was."""
 SHORT_BLOCK = 240
 """A list item or short paragraph of so many characters is proof as a whole."""
 
@@ -69,7 +71,7 @@ def rank(pool: Sequence[Sentence], question: str, answer: str, *, most: int) -> 
     asked, said = set(stems(question)), set(stems(answer))
     scored: list[tuple[float, int]] = []
     for i, held in enumerate(words):
-        score = sum(weight[w] for w in held & asked) + sum(weight[w] for w in held & said)
+        score = sum(weight[w] for w in held & asked) + NEWS * sum(weight[w] for w in held & (said - asked))
         if score > 0:
             scored.append((score / (1 + 0.02 * len(held)), i))
     scored.sort(key=lambda pair: (-pair[0], pair[1]))

@@ -7,7 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 from app.answer import Answer
+from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
+
+__all__ = ["AnswerStream", "CancelToken", "Cancelled", "Event", "Progress"]
 
 Event = Progress | str | Answer
 Work = Callable[[Callable[[Event], None], CancelToken], Answer]

@@ -15,13 +15,19 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Launch parameters of the portable attention kernel."""
+    """Launch parameters of the attention kernels.
+
+    `descriptors`: K and V come through tensor descriptors. `hopper`: the warp-specialised kernel for sm_90 (128
+    queries, 8 multiplying warps and a loading one), whose consumers take turns where `ping_pong` is set.
+    """
 
     block_m: int
     block_n: int
     num_warps: int
     num_stages: int
     descriptors: bool = False
+    hopper: bool = False
+    ping_pong: bool = False
 
 
 def capability(device: torch.device) -> tuple[int, int]:
@@ -42,7 +48,14 @@ def candidates(capability: tuple[int, int], itemsize: int, head_dim: int) -> lis
     wide = head_dim > 128
     if itemsize >= 4:  # float32: correctness first, tiles that fit every shared memory
         return [Config(32, 32, 4, 2) if wide else Config(64, 32, 4, 2)]
-    if major >= 9:
+    if major == 9:
+        block_n = 64 if wide else 128
+        special = [
+            Config(128, block_n, 4, 2, True, True, True),
+            Config(128, block_n, 4, 2, True, True, False),
+        ]
+        return special + candidates((10, 0), itemsize, head_dim)
+    if major >= 10:
         if wide:
             return [Config(128, 64, 8, 2, True), Config(64, 64, 4, 2, True)]
         return [

@@ -12,7 +12,8 @@ Layout (B = 1 or the batch, G = 1, the KV heads or the query heads, R = ceil(q_l
 Query block r of group g in sequence b attends, for i < counts[b, g, r], to the k_block keys from
 `blocks[offsets[b, g, r] + i] + shifts[b, g, r]`, and to the single keys `columns[b, g, :column_counts[b, g]]`
 that no block of that row covers. Keys below 0 or behind the query (bottom-right causal) never count, so a block
-may stick out on either side. Key starts are token positions and need no alignment.
+may stick out on either side. Key starts are token positions and need no alignment; `alignment` is a number that
+is known to divide all of them (the kernels only use whether it is a multiple of 16).
 
 Lists may be shared: dense rows are prefixes of one list, and the rows of a slash pattern are one list of
 *relative* starts per head, moved by `shifts`; so an index is small however long the prompt is. Query head h reads
@@ -47,6 +48,7 @@ class BlockIndex:
     blocks: Tensor
     columns: Tensor
     column_counts: Tensor
+    alignment: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.q_len <= self.kv_len:
@@ -123,6 +125,7 @@ class BlockIndex:
         k_block: int = BLOCK,
         columns: Tensor | None = None,
         column_counts: Tensor | None = None,
+        alignment: int = 1,
     ) -> BlockIndex:
         """An index from padded lists: `blocks` [B, G, R, capacity] of key starts (tokens), `counts` [B, G, R]."""
         if blocks.dim() != 4 or tuple(blocks.shape[:3]) != tuple(counts.shape):
@@ -158,7 +161,9 @@ class BlockIndex:
         last = _last_position(q_len, kv_len, q_block, device)
         blocks = torch.arange(0, max(kv_len, 1), k_block, device=device, dtype=torch.int32)
         counts = (last // k_block + 1).view(1, 1, -1)
-        return cls._of(q_len, kv_len, q_block, k_block, torch.zeros_like(counts), counts, blocks)
+        return cls._of(
+            q_len, kv_len, q_block, k_block, torch.zeros_like(counts), counts, blocks, alignment=k_block
+        )
 
     @classmethod
     def streaming(
@@ -260,7 +265,18 @@ class BlockIndex:
         counts = mask.sum(-1, dtype=torch.int32)
         offsets = (counts.flatten().cumsum(0, dtype=torch.int32) - counts.flatten()).view(counts.shape)
         blocks = starts.expand(mask.shape)[mask]
-        return cls._of(q_len, kv_len, q_block, k_block, offsets, counts, blocks, columns, column_counts)
+        return cls._of(
+            q_len,
+            kv_len,
+            q_block,
+            k_block,
+            offsets,
+            counts,
+            blocks,
+            columns,
+            column_counts,
+            alignment=k_block,
+        )
 
     @classmethod
     def _of(
@@ -275,6 +291,7 @@ class BlockIndex:
         columns: Tensor | None = None,
         column_counts: Tensor | None = None,
         shifts: Tensor | None = None,
+        alignment: int = 1,
     ) -> BlockIndex:
         """Fills in what is absent and brings every tensor to contiguous int32."""
         head = counts.shape[:2]
@@ -293,7 +310,9 @@ class BlockIndex:
             columns.expand(*heads, -1),
             column_counts.expand(heads),
         )
-        return cls(q_len, kv_len, q_block, k_block, *(t.to(torch.int32).contiguous() for t in tensors))
+        return cls(
+            q_len, kv_len, q_block, k_block, *(t.to(torch.int32).contiguous() for t in tensors), alignment=alignment
+        )
 
     # -- for tests and statistics: these wait for the device ---------------------------------------------------------
 

@@ -16,6 +16,8 @@ from kernels.device import Config
 from kernels.fp8 import dequantize, scale_block
 from kernels.index import BlockIndex
 from kernels.problem import FP8, Problem
+from kernels.triton.strides import descriptor_strides
+from kernels.triton import hopper_launch
 from kernels.triton.forward import attention_forward_kernel
 from kernels.triton.plan import gather_columns, plan
 
@@ -53,7 +55,6 @@ def attend(
         k, v, k_scale, v_scale = dequantize(k, k_scale, q.dtype), dequantize(v, v_scale, q.dtype), None, None
     elif k.dtype == FP8:
         q, q_scale = _rows_in_fp8(q)
-        v = keys_innermost(v)
         one = torch.ones((sizes.batch, sizes.kv_heads, 1), device=q.device)
         k_scale, v_scale = (one if s is None else s.float().contiguous() for s in (k_scale, v_scale))
         if k_scale.shape != v_scale.shape:
@@ -89,6 +90,8 @@ def _rows_in_fp8(q: Tensor) -> tuple[Tensor, Tensor]:
 
 def _choose(q, k, v, sizes, causal, index, lens, scales, out, lse) -> Config:  # type: ignore[no-untyped-def]
     choices = device.candidates(device.capability(q.device), k.element_size(), sizes.head_dim)
+    if not hopper_launch.takes(q, k, v, sizes, index, lens, scales):
+        choices = [choice for choice in choices if not choice.hopper]
     choices = list(dict.fromkeys(_fit(choice, index, sizes) for choice in choices))
     work = sizes.q_len * sizes.kv_len * sizes.heads * sizes.batch
     measure = None
@@ -106,6 +109,8 @@ def _choose(q, k, v, sizes, causal, index, lens, scales, out, lse) -> Config:  #
 
 def _fit(config: Config, index: BlockIndex | None, sizes: Problem) -> Config:
     """No tile larger than the index's blocks, nor much larger than the queries."""
+    if config.hopper:
+        return config
     block_m, block_n = config.block_m, config.block_n
     if index is not None:
         block_m, block_n = min(block_m, index.q_block), min(block_n, index.k_block)
@@ -116,25 +121,24 @@ def _fit(config: Config, index: BlockIndex | None, sizes: Problem) -> Config:
 
 def descriptor(x: Tensor, block: list[int]) -> TensorDescriptor | None:
     """A tensor descriptor of the 4-dimensional x, or None where its strides or its address do not allow one."""
-    item = x.element_size()
-    strides = list(x.stride())
-    for d in range(3):
-        if x.shape[d] == 1:
-            strides[d] = -(-x.numel() * item // 16) * 16 // item  # never stepped over: any legal value
-    legal = strides[3] == 1 and all(s > 0 and s * item % 16 == 0 for s in strides[:3])
-    if not legal or x.data_ptr() % 16:
-        return None
-    return TensorDescriptor(x, list(x.shape), strides, block)
+    strides = descriptor_strides(x)
+    return None if strides is None else TensorDescriptor(x, list(x.shape), strides, block)
 
 
 def _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, config) -> None:  # type: ignore[no-untyped-def]
+    if config.hopper:
+        hopper_launch.launch(q, k, v, sizes, causal, index, scales, out, lse, config)
+        return
     q_lens, kv_lens = lens
     q_scale, k_scale, v_scale = scales
     fp8 = k.dtype == FP8
+    v = keys_innermost(v) if fp8 else v
     block_d = triton.next_power_of_2(sizes.head_dim)
     block_n = max(config.block_n, 32) if fp8 else config.block_n  # e4m3 dots are 32 deep
     k_desc = v_desc = None
-    if config.descriptors and not (INTERPRETED and fp8):  # the interpreter wants 16-byte steps, the device does not
+    if config.descriptors and not (
+        INTERPRETED and fp8
+    ):  # the interpreter wants 16-byte steps, the device does not
         k_desc = descriptor(k, [1, 1, block_n, block_d])
         if fp8:
             v_desc = descriptor(v.transpose(2, 3), [1, 1, block_d, block_n])

@@ -1,0 +1,30 @@
+"""The command line: `omnibus` or `python -m omnibus`. Exit codes: 0 done, 1 a problem (one sentence), 2 wrong use."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli import ask, demo, doctor, documents, models, serve
+
+app = typer.Typer(
+    name="omnibus",
+    help="Whole books and codebases in one prompt; answers tied to the exact place they came from.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(documents.add)
+app.command()(documents.ls)
+app.command()(documents.rm)
+app.command()(documents.plan)
+app.command()(documents.warm)
+app.command()(ask.ask)
+app.command()(serve.serve)
+app.command()(doctor.doctor)
+app.command()(demo.demo)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Entry point of the `omnibus` script."""
+    app()

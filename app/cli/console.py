@@ -1,0 +1,90 @@
+"""What every command shares: the library, progress on stderr, errors as one sentence, JSON out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+if TYPE_CHECKING:
+    from app.library import Library
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False)
+
+CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", "-m", help="default, a hub id, a folder, or a .gguf file [OMNIBUS_MODEL].")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+PHASES = {"load": "Loading the model", "restore": "Restoring", "prefill": "Reading", "decode": "Answering"}
+
+
+def fail(message: str, code: int = 1) -> typer.Exit:
+    """Print one sentence to stderr; raise what it returns."""
+    err.print(message, style="red", markup=False)
+    return typer.Exit(code)
+
+
+@contextmanager
+def library(model: str | None = None) -> Iterator[Library]:
+    """The library of OMNIBUS_HOME; errors of ours end the command with a sentence and exit code 1."""
+    from pydantic import ValidationError
+
+    from app.errors import explain
+
+    try:
+        from app.library import Library
+
+        with Library(model=model) as opened:
+            yield opened
+    except KeyboardInterrupt:
+        raise fail("Stopped.", 130) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "OMNIBUS_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise fail(f"The setting {name} is wrong: {first['msg']}.", 2) from None
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None or os.environ.get("OMNIBUS_DEBUG") == "1":
+            raise
+        raise fail(sentence) from None
+
+
+def print_json(value: Any) -> None:
+    """Print a value, dataclasses as objects."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Any], None]]:
+    """A bar on stderr for engine progress, shown while there is something to wait for; nothing in a pipe."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+
+        def show(event: Any) -> None:
+            rate = f"{event.tokens_per_second:,.0f} tokens/s" if event.tokens_per_second else ""
+            left = f", {event.eta_seconds:.0f} s left" if event.eta_seconds and event.eta_seconds >= 1 else ""
+            if event.phase not in tasks:
+                tasks[event.phase] = bar.add_task(PHASES[event.phase], total=event.total, state="")
+            bar.update(tasks[event.phase], completed=event.done, total=event.total, state=f"{rate}{left}")
+            if event.done >= event.total:
+                bar.update(tasks[event.phase], visible=False)
+
+        yield show

@@ -1,0 +1,107 @@
+"""omnibus doctor: is everything here that Omnibus needs, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from app.cli.console import JsonOption, library, out, print_json
+
+if TYPE_CHECKING:
+    from app.library import Library
+
+FREE_GB = 5
+MARKS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": "[red]fail[/red]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding, and what to do where it is not ok."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    fix: str = ""
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Check this installation and say what to fix; exit code 1 when something must be."""
+    with library() as lib:
+        checks = [check(lib) for check in CHECKS]
+    if as_json:
+        print_json(checks)
+    else:
+        for check in checks:
+            out.print(f"{MARKS[check.state]} {check.name}: {check.found}" + (f" {check.fix}" if check.fix else ""))
+    if any(check.state == "fail" for check in checks):
+        raise typer.Exit(1)
+
+
+def _python(_: Library) -> Check:
+    found = platform.python_version()
+    return Check("Python", "ok", found) if sys.version_info >= (3, 11) else Check("Python", "fail", found, "Use 3.11+.")
+
+
+def _torch(_: Library) -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("torch", "ok", f"{torch.__version__} on {torch.cuda.get_device_name()}")
+    note = "" if torch.cpu._is_avx512_bf16_supported() else ", without bfloat16 instructions (runs in float32)"
+    return Check("torch", "ok", f"{torch.__version__} on a CPU with {torch.get_num_threads()} threads{note}")
+
+
+def _packages(_: Library) -> Check:
+    found, missing = [], []
+    for name in ("transformers", "triton", "gradio", "llama-index-core", "sqlalchemy"):
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing and missing != ["triton"]:
+        return Check("packages", "fail", f"missing {', '.join(missing)}.", "Run: make setup")
+    return Check("packages", "ok", ", ".join(found))
+
+
+def _clash(_: Library) -> Check:
+    try:
+        version = importlib.metadata.version("kernels")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("import names", "ok", "no other package is called 'kernels'")
+    fix = "Run: pip uninstall kernels, or use an environment of its own."
+    return Check("import names", "warn", f"Hugging Face's 'kernels' {version} claims the name of one of ours.", fix)
+
+
+def _home(lib: Library) -> Check:
+    home = lib.settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    if not os.access(home, os.W_OK):
+        return Check("home", "fail", f"{home} cannot be written.", "Set OMNIBUS_HOME to a folder that can.")
+    free = shutil.disk_usage(home).free / 1e9
+    state: Literal["ok", "warn"] = "ok" if free >= FREE_GB else "warn"
+    return Check("home", state, f"{home}, {free:,.0f} GB free", "" if state == "ok" else "Sessions need more room.")
+
+
+def _database(lib: Library) -> Check:
+    return Check("database", "ok", f"{len(lib.collections())} collections in {lib.settings.database.name}")
+
+
+def _model(lib: Library) -> Check:
+    from engine.default_model import present
+
+    if lib.settings.model != "default":
+        return Check("model", "ok", f"set to {lib.settings.model}")
+    if present(lib.settings.home):
+        return Check("model", "ok", "the default model is here")
+    return Check("model", "warn", "the default model is not here yet.", "It is fetched at the first question.")
+
+
+CHECKS: tuple[Callable[[Library], Check], ...] = (_python, _torch, _packages, _clash, _home, _database, _model)

@@ -1,0 +1,120 @@
+"""omnibus add, ls, rm, plan, warm: what is in a collection, and what reading it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.cli.console import CollectionOption, JsonOption, ModelOption, err, library, out, print_json, progress
+
+
+def add(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    collection: CollectionOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Read files and folders into a collection. Each file gets a verdict; nothing is lost silently."""
+    with library() as lib:
+        with err.status("Reading files") as status:
+            report = lib.collection(collection).add(*paths, on_read=lambda path, n: status.update(f"{n} files: {path}"))
+        if as_json:
+            print_json({"collection": collection, "loaded": report.loaded, "skipped": report.skipped})
+            return
+        out.print(f"{len(report.loaded)} documents in collection '{collection}'.", markup=False)
+        for info in report.loaded:
+            if info.reason:
+                out.print(f"  {info.path}: {info.reason}", markup=False)
+        for info in report.skipped:
+            out.print(f"  skipped {info.path}: {info.reason}", markup=False)
+
+
+def ls(
+    collection: Annotated[str | None, typer.Argument(help="Show one collection's documents.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List collections, or the documents of one, skipped files and reasons included."""
+    with library() as lib:
+        if collection is None:
+            infos = lib.collections()
+            if as_json:
+                print_json(infos)
+            elif not infos:
+                out.print("There is no collection yet. Add documents with: omnibus add PATH")
+            else:
+                table = Table("collection", "documents", "created")
+                for info in infos:
+                    table.add_row(info.name, str(info.documents), f"{info.created:%Y-%m-%d %H:%M}")
+                out.print(table)
+            return
+        lib.require(collection)
+        documents = lib.collection(collection).documents()
+        if as_json:
+            print_json(documents)
+            return
+        table = Table("document", "kind", "characters", "pages", "verdict")
+        for d in documents:
+            table.add_row(d.path, d.kind, f"{d.characters:,}", str(d.pages or ""), d.reason or d.status)
+        out.print(table)
+
+
+def rm(
+    path: Annotated[str | None, typer.Argument(help="A document's path; without it the whole collection.")] = None,
+    collection: CollectionOption = "default",
+) -> None:
+    """Take a document out of a collection, or forget the collection."""
+    with library() as lib:
+        lib.require(collection)
+        if path is None:
+            lib.delete_collection(collection)
+            out.print(f"Collection '{collection}' forgotten.", markup=False)
+        else:
+            lib.collection(collection).remove(path)
+            out.print(f"'{path}' taken out of '{collection}'.", markup=False)
+
+
+def plan(
+    collection: CollectionOption = "default",
+    mode: Annotated[str, typer.Option(help="auto, whole or packed.")] = "auto",
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a question would read: tokens, mode and why, what is cached, seconds and bytes."""
+    from app.cli.ask import mode_choice
+
+    with library(model) as lib:
+        with progress() as show:
+            lib.load_engine(show)
+        made = lib.collection(collection).plan(mode=mode_choice(mode))
+        if as_json:
+            print_json(made)
+            return
+        table = Table("document", "tokens", "goes in")
+        for document in made.documents:
+            table.add_row(document.path, f"{document.tokens:,}", document.included)
+        out.print(table)
+        out.print(f"Mode {made.mode}: {made.reason}", markup=False)
+        seconds = "not measured yet" if made.prefill_seconds is None else f"about {made.prefill_seconds:.1f} s"
+        out.print(
+            f"{made.corpus_tokens:,} tokens, window {made.window:,}, answers well up to {made.effective_window:,}; "
+            f"{made.cached_tokens:,} in the session store; reading the rest: {seconds}; "
+            f"KV {made.kv_bytes / 1e6:,.0f} MB",
+            markup=False,
+        )
+
+
+def warm(collection: CollectionOption = "default", model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Read a collection now, so that the next question starts at once."""
+    with library(model) as lib:
+        with progress() as show:
+            report = lib.collection(collection).warm(on_progress=show)
+        if as_json:
+            print_json(report)
+        else:
+            out.print(
+                f"Ready: {report.prompt_tokens:,} tokens, {report.cached_tokens:,} were kept already, "
+                f"the rest took {report.prefill_s:.2f} s.",
+                markup=False,
+            )

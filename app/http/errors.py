@@ -1,0 +1,41 @@
+"""Errors as HTTP answers: ours as one sentence with a fitting status, in OpenAI's shape."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from app.errors import NoSuchCollection, NoSuchDocument, OmnibusError
+from app.http.schemas import error_body
+from engine.errors import EngineError, PromptTooLong
+from ingest.errors import IngestError
+
+
+def answer_for(error: Exception) -> JSONResponse:
+    """Status and body for an error of ours."""
+    if isinstance(error, NoSuchCollection | NoSuchDocument):
+        return JSONResponse(error_body(str(error), "invalid_request_error", code="not_found"), 404)
+    if isinstance(error, PromptTooLong):
+        body = error_body(str(error), "invalid_request_error", "messages", "context_length_exceeded")
+        return JSONResponse(body, 400)
+    status = 400 if isinstance(error, OmnibusError) else 503
+    kind = "invalid_request_error" if status == 400 else "server_error"
+    return JSONResponse(error_body(str(error), kind), status)
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer our errors, and wrong bodies, in that shape."""
+
+    async def ours(_: Request, error: Exception) -> JSONResponse:
+        return answer_for(error)
+
+    async def wrong_body(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return JSONResponse(error_body(f"{where}: {first['msg']}", "invalid_request_error", where), 400)
+
+    for kind in (OmnibusError, EngineError, IngestError):
+        app.add_exception_handler(kind, ours)
+    app.add_exception_handler(RequestValidationError, wrong_body)

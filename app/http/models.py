@@ -1,0 +1,26 @@
+"""GET /v1/models: the model once per collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+router = APIRouter()
+
+
+@router.get("/v1/models")
+def models(request: Request) -> dict[str, Any]:
+    """Every `llm@collection` that can be asked."""
+    library = request.app.state.library
+    llm = library.engine.model.name if library.loaded else library.settings.model
+    data = [
+        {
+            "id": f"{llm}@{info.name}",
+            "object": "model",
+            "created": int(info.created.timestamp()),
+            "owned_by": "omnibus",
+        }
+        for info in library.collections()
+    ]
+    return {"object": "list", "data": data}

@@ -1,0 +1,1 @@
+"""The web page; knows the app's service only."""

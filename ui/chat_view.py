@@ -1,0 +1,78 @@
+"""The chat panel: a dialogue's messages, citations as numbered links, progress and statistics in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+
+from app.answer import Answer, Citation, Turn
+from app.stream import Progress
+from ui.sanitise import rendered
+
+PHASES = {
+    "load": "Loading the model",
+    "restore": "Restoring what was read before",
+    "prefill": "Reading",
+    "decode": "Answering",
+}
+
+
+@dataclass(slots=True)
+class Dialogue:
+    """What one browser session has asked: finished turns, the messages shown, every citation by number."""
+
+    turns: list[Turn] = field(default_factory=list)
+    messages: list[dict[str, str]] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+
+    def asked(self, question: str) -> None:
+        """Show a question and an answer to come."""
+        self.messages.append({"role": "user", "content": rendered(question)})
+        self.messages.append({"role": "assistant", "content": ""})
+
+    def show(self, text: str) -> None:
+        """The answer so far."""
+        self.messages[-1]["content"] = rendered(text)
+
+    def finish(self, question: str, answer: Answer) -> None:
+        """The answer complete, with its citations and statistics."""
+        first = len(self.citations)
+        self.citations.extend(answer.citations)
+        self.turns.append(Turn(question, answer.text))
+        self.messages[-1]["content"] = rendered(answer.text) + _footer(answer, first)
+
+    def note(self, sentence: str, so_far: str = "") -> None:
+        """End the answer with a sentence of ours."""
+        self.messages[-1]["content"] = f'{rendered(so_far)}<p class="notice">{escape(sentence)}</p>'
+
+
+def progress(event: Progress) -> str:
+    """A progress event as a bar with words."""
+    share = 100 * event.done / event.total if event.total else 0
+    words = PHASES[event.phase]
+    if event.phase == "prefill":
+        words += f" {event.done:,} of {event.total:,} tokens"
+        words += f", {event.tokens_per_second:,.0f} tokens/s" if event.tokens_per_second else ""
+        words += f", {event.eta_seconds:.0f} s left" if event.eta_seconds and event.eta_seconds >= 1 else ""
+    return status(words, share)
+
+
+def status(words: str, share: float | None = None) -> str:
+    """A line under the chat, with a bar where there is something to fill."""
+    bar = "" if share is None else f'<div class="meter"><div style="width:{share:.0f}%"></div></div>'
+    return f'<div class="status" role="status">{escape(words)}{bar}</div>'
+
+
+def _footer(answer: Answer, first: int) -> str:
+    items = "".join(
+        f'<li><a href="#cite-{first + i}" class="cite {c.state}">[{i + 1}] {escape(c.place)}</a> '
+        f"<q>{escape(_short(c.quote))}</q></li>"
+        for i, c in enumerate(answer.citations)
+    )
+    sources = f'<ol class="citations">{items}</ol>' if items else ""
+    return f'{sources}<p class="stats">{escape(answer.notice)} {escape(answer.stats.line)}</p>'
+
+
+def _short(quote: str) -> str:
+    quote = " ".join(quote.split())
+    return quote if len(quote) <= 160 else quote[:157] + "…"

@@ -1,0 +1,15 @@
+"""Text of a model, or of a person, as HTML that can fetch nothing and run nothing."""
+
+from __future__ import annotations
+
+import nh3
+from markdown_it import MarkdownIt
+
+TAGS = set("blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre strong table tbody td th thead tr ul".split())
+_markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table")
+_markdown.disable(["image", "link", "autolink", "reference", "html_inline", "html_block"])
+
+
+def rendered(text: str) -> str:
+    """Markdown to HTML without links, images, styles or scripts: what a document told the model to print stays text."""
+    return nh3.clean(_markdown.render(text), tags=TAGS, attributes={})
