@@ -18,7 +18,8 @@ class Config:
     """Launch parameters of the attention kernels.
 
     `descriptors`: K and V come through tensor descriptors. `hopper`: the warp-specialised kernel for sm_90 (128
-    queries, 8 multiplying warps and a loading one), whose consumers take turns where `ping_pong` is set.
+    queries, 8 multiplying warps and a loading one). `bundle`: heads whose programs run side by side, so that what
+    their rows load is shared through the L2 cache; 0 is all of them.
     """
 
     block_m: int
@@ -27,7 +28,7 @@ class Config:
     num_stages: int
     descriptors: bool = False
     hopper: bool = False
-    ping_pong: bool = False
+    bundle: int = 0
 
 
 def capability(device: torch.device) -> tuple[int, int]:
@@ -49,12 +50,8 @@ def candidates(capability: tuple[int, int], itemsize: int, head_dim: int) -> lis
     if itemsize >= 4:  # float32: correctness first, tiles that fit every shared memory
         return [Config(32, 32, 4, 2) if wide else Config(64, 32, 4, 2)]
     if major == 9:
-        block_n = 64 if wide else 128
-        special = [
-            Config(128, block_n, 4, 2, True, True, True),
-            Config(128, block_n, 4, 2, True, True, False),
-        ]
-        return special + candidates((10, 0), itemsize, head_dim)
+        portable = candidates((10, 0), itemsize, head_dim)
+        return [Config(128, 64 if wide else 128, 4, 2, True, True), *portable]
     if major >= 10:
         if wide:
             return [Config(128, 64, 8, 2, True), Config(64, 64, 4, 2, True)]

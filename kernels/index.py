@@ -310,9 +310,8 @@ class BlockIndex:
             columns.expand(*heads, -1),
             column_counts.expand(heads),
         )
-        return cls(
-            q_len, kv_len, q_block, k_block, *(t.to(torch.int32).contiguous() for t in tensors), alignment=alignment
-        )
+        a, b, c, d, e, f = (tensor.to(torch.int32).contiguous() for tensor in tensors)
+        return cls(q_len, kv_len, q_block, k_block, a, b, c, d, e, f, alignment)
 
     # -- for tests and statistics: these wait for the device ---------------------------------------------------------
 

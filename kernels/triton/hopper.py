@@ -3,9 +3,9 @@
 
 One program holds 128 queries of one head. A producer warp reads the row's list and streams tiles of keys and values
 into shared memory with the bulk copy engine; two consumer warpgroups of 64 queries each multiply. In every step a
-consumer issues the next tile's Q K^T before the last tile's P V and does the softmax while the latter runs; the two
-consumers take turns at issuing, so that one's softmax runs under the other's products (the schedule of
-FlashAttention-3, arXiv 2407.08608 §3). The order of a row's tiles: masked blocks, packed columns, whole blocks.
+consumer issues the next tile's Q K^T before the last tile's P V and does the softmax while the latter runs (the
+pipelining of FlashAttention-3, arXiv 2407.08608 §3.2). The order of a row's tiles: masked blocks, packed columns, whole
+blocks.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ def _produce(
     BLOCK_N: gl.constexpr, STAGES: gl.constexpr,
 ):  # fmt: skip
     """Loads Q once, then K and V of every step, each into the next free stage."""
-    mbarrier.expect(q_ready, q_desc.block_type.nbytes * 2)
-    tma.async_copy_global_to_shared(q_desc, [sequence, head, first_row, 0], q_ready, q_tile.index(0))
-    tma.async_copy_global_to_shared(q_desc, [sequence, head, first_row + 64, 0], q_ready, q_tile.index(1))
+    if steps > 0:
+        mbarrier.expect(q_ready, q_desc.block_type.nbytes * 2)
+        tma.async_copy_global_to_shared(q_desc, [sequence, head, first_row, 0], q_ready, q_tile.index(0))
+        tma.async_copy_global_to_shared(q_desc, [sequence, head, first_row + 64, 0], q_ready, q_tile.index(1))
     for i in range(steps):
         stage = i % STAGES
         free = ((i // STAGES) & 1) ^ 1
@@ -95,40 +96,42 @@ def _values(v_tiles, stage, BLOCK_N: gl.constexpr, BLOCK_D: gl.constexpr, FP8: g
 
 
 @gluon.jit
-def _mask(
-    s, i, position, list_base, shift, low, full, masked, columns, seen, listed, covered,
-    CAUSAL: gl.constexpr, SPARSE: gl.constexpr, COLUMNS: gl.constexpr, SUB: gl.constexpr,
-    BLOCK_N: gl.constexpr, LAYOUT: gl.constexpr, kv_len,
+def _mask_block(
+    s, i, position, list_base, shift, low, full, masked, columns, kv_len,
+    CAUSAL: gl.constexpr, SPARSE: gl.constexpr, SUB: gl.constexpr, BLOCK_N: gl.constexpr, LAYOUT: gl.constexpr,
 ):  # fmt: skip
-    """Scores with what step i must not see at -inf; the whole blocks at the end of the order are left alone."""
+    """Scores of a block at either end of the row's list, with what lies outside at -inf."""
     n = gl.arange(0, BLOCK_N, layout=gl.SliceLayout(0, LAYOUT))
-    if i < masked:
-        place = _list_place(i, low, full, masked, columns)
-        if SPARSE:
-            key = gl.load(list_base + place // SUB) + shift + (place % SUB) * BLOCK_N + n
-        else:
-            key = place * BLOCK_N + n
-        limit = position
-        if not CAUSAL:
-            limit = position * 0 + kv_len - 1
-        keep = (gl.expand_dims(key, 0) <= gl.expand_dims(limit, 1)) & (gl.expand_dims(key, 0) >= 0)
-        s = gl.where(keep, s, float("-inf"))
-    if COLUMNS:
-        if (i >= masked) & (i < masked + columns):
-            place = (i - masked) * BLOCK_N + n
-            key = gl.load(listed + place, mask=place < seen, other=0)
-            word = gl.load(covered + place // 32, mask=place < seen, other=-1)
-            # a column that a block holds already, or that is none, stands behind every query
-            key = gl.where(((word >> (place % 32)) & 1) == 0, key, 0x7FFFFFFF)
-            s = gl.where(gl.expand_dims(key, 0) <= gl.expand_dims(position, 1), s, float("-inf"))
-    return s
+    place = _list_place(i, low, full, masked, columns)
+    if SPARSE:
+        key = gl.load(list_base + place // SUB) + shift + (place % SUB) * BLOCK_N + n
+    else:
+        key = place * BLOCK_N + n
+    limit = position
+    if not CAUSAL:
+        limit = position * 0 + kv_len - 1
+    keep = (gl.expand_dims(key, 0) <= gl.expand_dims(limit, 1)) & (gl.expand_dims(key, 0) >= 0)
+    return gl.where(keep, s, float("-inf"))
+
+
+@gluon.jit
+def _mask_columns(s, column, position, seen, listed, covered, BLOCK_N: gl.constexpr, LAYOUT: gl.constexpr):
+    """Scores of packed columns from place `column` on, with those that a block holds or the query precedes at -inf."""
+    place = column + gl.arange(0, BLOCK_N, layout=gl.SliceLayout(0, LAYOUT))
+    key = gl.load(listed + place, mask=place < seen, other=0)
+    word = gl.load(covered + place // 32, mask=place < seen, other=-1)
+    key = gl.where(((word >> (place % 32)) & 1) == 0, key, 0x7FFFFFFF)  # held already: behind every query
+    return gl.where(gl.expand_dims(key, 0) <= gl.expand_dims(position, 1), s, float("-inf"))
 
 
 @gluon.jit
 def _weights(s, top, total, factor, MASKED: gl.constexpr, OFFSET: gl.constexpr):
     """Online softmax of one tile of raw scores: weights, new maximum (base 2), new total and the old one's decay."""
     new_top = gl.maximum(top, gl.max(s, 1) * factor)
-    anchor = gl.where(new_top == float("-inf"), 0.0, new_top) - OFFSET
+    if MASKED:  # a query may have seen no key yet
+        anchor = gl.where(new_top == float("-inf"), 0.0, new_top) - OFFSET
+    else:
+        anchor = new_top - OFFSET
     p = gl.exp2(s * gl.expand_dims(factor, 1) - gl.expand_dims(anchor, 1))
     decay = gl.exp2(top - OFFSET - anchor)
     return p, new_top, total * decay + gl.sum(p, 1), decay
@@ -147,13 +150,47 @@ def _operand(p, DTYPE: gl.constexpr, BLOCK_N: gl.constexpr, FP8: gl.constexpr, L
 
 
 @gluon.jit
+def _step(
+    i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
+    position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+    KIND: gl.constexpr, BLOCK_D: gl.constexpr, BLOCK_N: gl.constexpr, STAGES: gl.constexpr, SUB: gl.constexpr,
+    CAUSAL: gl.constexpr, SPARSE: gl.constexpr, FP8: gl.constexpr, OFFSET: gl.constexpr,
+    S_LAYOUT: gl.constexpr, O_LAYOUT: gl.constexpr, P_LAYOUT: gl.constexpr,
+):  # fmt: skip
+    """Step i: its scores and, behind them, the last step's weights times values; then its own weights.
+
+    KIND: 0 a whole block, 1 a masked one, 2 packed columns.
+    """
+    stage = i % STAGES
+    last = (i - 1) % STAGES
+    p = _operand(weights, k_tiles.dtype, BLOCK_N, FP8, P_LAYOUT)
+    flight = _scores(q, k_tiles, k_ready, stage, (i // STAGES) & 1, BLOCK_N, BLOCK_D, S_LAYOUT)
+    mbarrier.wait(v_ready.index(last), ((i - 1) // STAGES) & 1)
+    sum_flight = warpgroup_mma(p, _values(v_tiles, last, BLOCK_N, BLOCK_D, FP8), acc, is_async=True)
+    s = warpgroup_mma_wait(1, deps=[flight])
+    mbarrier.arrive(k_free.index(stage))
+    if KIND == 1:
+        s = _mask_block(s, i, position, list_base, shift, low, full, masked, columns, kv_len,
+                        CAUSAL, SPARSE, SUB, BLOCK_N, S_LAYOUT)  # fmt: skip
+    if KIND == 2:
+        s = _mask_columns(s, (i - masked) * BLOCK_N, position, seen, listed, covered, BLOCK_N, S_LAYOUT)
+    weights, top, total, decay = _weights(s, top, total, factor, KIND != 0, OFFSET)
+    if FP8:
+        acc = warpgroup_mma_wait(0, deps=[sum_flight])
+    else:
+        acc, p = warpgroup_mma_wait(0, deps=[sum_flight, p])
+    mbarrier.arrive(v_free.index(last))
+    acc = acc * gl.expand_dims(gl.convert_layout(decay, gl.SliceLayout(1, O_LAYOUT)), 1)
+    return weights, acc, top, total
+
+
+@gluon.jit
 def _consume(
-    half: gl.constexpr, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free, turns,
+    half: gl.constexpr, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free,
     out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, seen, listed, covered,
     first_row, first_position, q_len, kv_len, factor, values_scale, out_base, stride_ot, lse_base,
     HEAD_DIM: gl.constexpr, BLOCK_D: gl.constexpr, BLOCK_N: gl.constexpr, STAGES: gl.constexpr,
-    SUB: gl.constexpr, CAUSAL: gl.constexpr, SPARSE: gl.constexpr, COLUMNS: gl.constexpr,
-    FP8: gl.constexpr, PING_PONG: gl.constexpr,
+    SUB: gl.constexpr, CAUSAL: gl.constexpr, SPARSE: gl.constexpr, COLUMNS: gl.constexpr, FP8: gl.constexpr,
 ):  # fmt: skip
     """64 queries: softmax(q k^T) v over every step, then out and lse."""
     DTYPE: gl.constexpr = k_tiles.dtype
@@ -177,37 +214,37 @@ def _consume(
     if steps > 0:
         q = q_tile.index(half).reshape([64, BLOCK_D])
         mbarrier.wait(q_ready, 0)
-        if PING_PONG:
-            mbarrier.wait(turns.index(half), 0)
         flight = _scores(q, k_tiles, k_ready, 0, 0, BLOCK_N, BLOCK_D, S_LAYOUT)
-        if PING_PONG:
-            mbarrier.arrive(turns.index(1 - half))
         s = warpgroup_mma_wait(0, deps=[flight])
         mbarrier.arrive(k_free.index(0))
-        s = _mask(s, 0, position, list_base, shift, low, full, masked, columns, seen, listed, covered,
-                  CAUSAL, SPARSE, COLUMNS, SUB, BLOCK_N, S_LAYOUT, kv_len)  # fmt: skip
-        p, top, total, decay = _weights(s, top, total, factor, True, OFFSET)
-        p = _operand(p, DTYPE, BLOCK_N, FP8, P_LAYOUT)
-        for i in range(1, steps):
-            stage = i % STAGES
-            last = (i - 1) % STAGES
-            if PING_PONG:
-                mbarrier.wait(turns.index(half), i & 1)
-            flight = _scores(q, k_tiles, k_ready, stage, (i // STAGES) & 1, BLOCK_N, BLOCK_D, S_LAYOUT)
-            mbarrier.wait(v_ready.index(last), ((i - 1) // STAGES) & 1)
-            sum_flight = warpgroup_mma(p, _values(v_tiles, last, BLOCK_N, BLOCK_D, FP8), acc, is_async=True)
-            if PING_PONG:
-                mbarrier.arrive(turns.index(1 - half))
-            s = warpgroup_mma_wait(1, deps=[flight])
-            mbarrier.arrive(k_free.index(stage))
-            s = _mask(s, i, position, list_base, shift, low, full, masked, columns, seen, listed, covered,
-                      CAUSAL, SPARSE, COLUMNS, SUB, BLOCK_N, S_LAYOUT, kv_len)  # fmt: skip
-            weights, top, total, decay = _weights(s, top, total, factor, True, OFFSET)
-            acc, p = warpgroup_mma_wait(0, deps=[sum_flight, p])
-            mbarrier.arrive(v_free.index(last))
-            acc = acc * gl.expand_dims(gl.convert_layout(decay, gl.SliceLayout(1, O_LAYOUT)), 1)
-            p = _operand(weights, DTYPE, BLOCK_N, FP8, P_LAYOUT)
+        if masked > 0:
+            s = _mask_block(s, 0, position, list_base, shift, low, full, masked, columns, kv_len,
+                            CAUSAL, SPARSE, SUB, BLOCK_N, S_LAYOUT)  # fmt: skip
+        if COLUMNS:
+            if masked == 0 and columns > 0:  # noqa: SIM102 - a constexpr and a scalar
+                s = _mask_columns(s, 0, position, seen, listed, covered, BLOCK_N, S_LAYOUT)
+        weights, top, total, decay = _weights(s, top, total, factor, True, OFFSET)
+        for i in range(1, masked):
+            weights, acc, top, total = _step(
+                i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
+                position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+                1, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, FP8, OFFSET, S_LAYOUT, O_LAYOUT, P_LAYOUT,
+            )  # fmt: skip
+        if COLUMNS:
+            for i in range(gl.maximum(masked, 1), masked + columns):
+                weights, acc, top, total = _step(
+                    i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
+                    position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+                    2, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, FP8, OFFSET, S_LAYOUT, O_LAYOUT, P_LAYOUT,
+                )  # fmt: skip
+        for i in range(gl.maximum(masked + columns, 1), steps):
+            weights, acc, top, total = _step(
+                i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
+                position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+                0, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, FP8, OFFSET, S_LAYOUT, O_LAYOUT, P_LAYOUT,
+            )  # fmt: skip
         last = (steps - 1) % STAGES
+        p = _operand(weights, DTYPE, BLOCK_N, FP8, P_LAYOUT)
         mbarrier.wait(v_ready.index(last), ((steps - 1) // STAGES) & 1)
         acc = warpgroup_mma(p, _values(v_tiles, last, BLOCK_N, BLOCK_D, FP8), acc, is_async=True)
         acc = warpgroup_mma_wait(0, deps=[acc])
@@ -227,22 +264,20 @@ def _consume(
 @gluon.jit
 def hopper_forward_kernel(
     q_desc, k_desc, v_desc, packed_k_desc, packed_v_desc, out, lse,
-    blocks, offsets, shifts, spans, covered, columns_list, q_scale, k_scale, v_scale, order,
+    blocks, offsets, shifts, spans, covered, columns_list, q_scale, k_scale, v_scale,
     stride_ob, stride_oh, stride_ot,
-    heads, group, tiles, q_len, kv_len, scale,
+    heads, group, bundle, tiles, q_len, kv_len, scale,
     index_batch, index_groups, head_per_group, plan_batch, rows, words, n_columns, packed_per_kv,
     HEAD_DIM: gl.constexpr, BLOCK_D: gl.constexpr, BLOCK_N: gl.constexpr, STAGES: gl.constexpr,
     Q_BLOCK: gl.constexpr, K_BLOCK: gl.constexpr,
     CAUSAL: gl.constexpr, SPARSE: gl.constexpr, COLUMNS: gl.constexpr, FP8: gl.constexpr,
-    PING_PONG: gl.constexpr, ORDERED: gl.constexpr, PRODUCER_REGISTERS: gl.constexpr,
-    CONSUMER_REGISTERS: gl.constexpr,
+    PRODUCER_REGISTERS: gl.constexpr, CONSUMER_REGISTERS: gl.constexpr,
 ):  # fmt: skip
     """128 queries of one head per program; descriptors are 4-dimensional [batch, heads, tokens, head_dim]."""
     program = gl.program_id(0)
-    if ORDERED:
-        program = gl.load(order + program)
-    head = program % heads
-    tile = tiles - 1 - (program // heads) % tiles  # the longest rows first
+    # `bundle` heads side by side, each with its longest rows first; then the next heads
+    head = program // (bundle * tiles) % (heads // bundle) * bundle + program % bundle
+    tile = tiles - 1 - program // bundle % tiles
     sequence = program // (heads * tiles)
     kv_head = head // group
     first_row = tile * 128
@@ -299,32 +334,27 @@ def hopper_forward_kernel(
     k_free = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     v_ready = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     v_free = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
-    turns = gl.allocate_shared_memory(gl.int64, [2, 1], mbarrier.MBarrierLayout())
     mbarrier.init(q_ready, count=1)
     for i in gl.static_range(STAGES):
         mbarrier.init(k_ready.index(i), count=1)
         mbarrier.init(k_free.index(i), count=2)
         mbarrier.init(v_ready.index(i), count=1)
         mbarrier.init(v_free.index(i), count=2)
-    mbarrier.init(turns.index(0), count=1)
-    mbarrier.init(turns.index(1), count=1)
     fence_async_shared()
-    if PING_PONG:
-        mbarrier.arrive(turns.index(0))  # the first consumer begins
 
     gl.warp_specialize(
         [
             (_consume, (
-                0, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free, turns,
+                0, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free,
                 out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, seen, listed, words_base,
                 first_row, first_position, q_len, kv_len, factor, values_scale, out_base, stride_ot, lse_base,
-                HEAD_DIM, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, COLUMNS, FP8, PING_PONG,
+                HEAD_DIM, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, COLUMNS, FP8,
             )),
             (_consume, (
-                1, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free, turns,
+                1, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free,
                 out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, seen, listed, words_base,
                 first_row, first_position, q_len, kv_len, factor, values_scale, out_base, stride_ot, lse_base,
-                HEAD_DIM, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, COLUMNS, FP8, PING_PONG,
+                HEAD_DIM, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, COLUMNS, FP8,
             )),
             (_produce, (
                 q_desc, k_desc, v_desc, packed_k_desc, packed_v_desc, q_tile, k_tiles, v_tiles,

@@ -98,14 +98,14 @@ def launch(
     q_scale, k_scale, v_scale = (nothing if s is None else s for s in scales)
     hopper_forward_kernel[(tiles * sizes.heads * sizes.batch,)](
         _descriptor(q, [1, 1, ROWS // 2, block_d]), k_desc, v_desc, packed_k_desc, packed_v_desc, out, lse,
-        *tables[:3], spans, covered, tables[3], q_scale, k_scale, v_scale, nothing,
+        *tables[:3], spans, covered, tables[3], q_scale, k_scale, v_scale,
         *out.stride()[:3],
-        sizes.heads, sizes.group, tiles, sizes.q_len, sizes.kv_len, sizes.scale,
+        sizes.heads, sizes.group, config.bundle or sizes.heads, tiles, sizes.q_len, sizes.kv_len, sizes.scale,
         index_batch, groups, sizes.heads // groups, plan_batch, rows, words, capacity, packed_per_kv,
         HEAD_DIM=sizes.head_dim, BLOCK_D=block_d, BLOCK_N=config.block_n, STAGES=config.num_stages,
         Q_BLOCK=ROWS if index is None else index.q_block, K_BLOCK=config.block_n if index is None else index.k_block,
         CAUSAL=causal, SPARSE=index is not None, COLUMNS=capacity > 0, FP8=fp8,
-        PING_PONG=config.ping_pong, ORDERED=False, PRODUCER_REGISTERS=24, CONSUMER_REGISTERS=240,
+        PRODUCER_REGISTERS=24, CONSUMER_REGISTERS=240,
         num_warps=4,
     )  # fmt: skip
 

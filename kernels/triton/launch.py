@@ -16,6 +16,7 @@ from kernels.device import Config
 from kernels.fp8 import dequantize, scale_block
 from kernels.index import BlockIndex
 from kernels.problem import FP8, Problem
+from kernels.triton.quantize_rows import quantize_rows
 from kernels.triton.strides import descriptor_strides
 from kernels.triton import hopper_launch
 from kernels.triton.forward import attention_forward_kernel
@@ -54,7 +55,7 @@ def attend(
     if k.dtype == FP8 and not runs_fp8(q.device):
         k, v, k_scale, v_scale = dequantize(k, k_scale, q.dtype), dequantize(v, v_scale, q.dtype), None, None
     elif k.dtype == FP8:
-        q, q_scale = _rows_in_fp8(q)
+        q, q_scale = quantize_rows(q)
         one = torch.ones((sizes.batch, sizes.kv_heads, 1), device=q.device)
         k_scale, v_scale = (one if s is None else s.float().contiguous() for s in (k_scale, v_scale))
         if k_scale.shape != v_scale.shape:
@@ -80,12 +81,6 @@ def keys_innermost(v: Tensor) -> Tensor:
     batch, heads, tokens, dim = v.shape
     room = torch.empty((batch, heads, dim, -(-tokens // 16) * 16), dtype=v.dtype, device=v.device)
     return room[..., :tokens].copy_(v.transpose(2, 3)).transpose(2, 3)
-
-
-def _rows_in_fp8(q: Tensor) -> tuple[Tensor, Tensor]:
-    """q in e4m3 with a float32 scale per row [B, H, Tq]."""
-    scale = (q.abs().amax(dim=-1).float() / 448.0).clamp_min(1e-12)
-    return (q.float() / scale.unsqueeze(-1)).to(FP8), scale.contiguous()
 
 
 def _choose(q, k, v, sizes, causal, index, lens, scales, out, lse) -> Config:  # type: ignore[no-untyped-def]
