@@ -43,7 +43,7 @@ class Sampler:
     def next(self, logits: Tensor, seen: list[int]) -> int:
         """The next token for logits [vocab]; `seen` are the tokens that the repetition penalty applies to."""
         s = self._s
-        scores = logits.float().cpu()
+        scores = logits.float().cpu().clone()
         if s.repetition_penalty != 1.0 and seen:
             ids = torch.tensor(sorted(set(seen)))
             held = scores[ids]

@@ -19,16 +19,16 @@ def theme() -> gr.themes.Base:
 CSS = """
 .gradio-container { max-width: 1600px !important; margin: 0 auto; }
 #title h1 { font-family: "Iowan Old Style", "Palatino Linotype", Georgia, serif; font-weight: 500; margin: 0; }
-#title p { margin: 0; color: var(--body-text-color-subdued); }
+#title p { margin: 0; opacity: .75; }
 .meter { height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden; margin: 6px 0; }
 .meter > div { height: 100%; background: var(--color-accent); transition: width .2s; }
 .meter > div.packed { background: #b45309; }
-.plan p, .status { font-size: .875rem; margin: 0; color: var(--body-text-color-subdued); }
+.plan p, .status { font-size: .875rem; margin: 0; color: var(--body-text-color); opacity: .85; }
 ul.documents { list-style: none; margin: 0; padding: 0; max-height: 45vh; overflow: auto; }
 ul.documents li { padding: 6px 2px; border-bottom: 1px solid var(--border-color-primary); overflow-wrap: anywhere; }
-ul.documents .name { display: block; font-size: .9rem; color: var(--body-text-color); }
+ul.documents .name { display: block; text-align: left; font-size: .9rem; color: var(--body-text-color); }
 ul.documents a.name { text-decoration: underline; text-decoration-color: var(--border-color-primary); cursor: pointer; }
-ul.documents .note { font-size: .8rem; color: var(--body-text-color-subdued); }
+ul.documents .note { font-size: .8rem; color: var(--body-text-color); opacity: .75; }
 ul.documents .skipped .name { color: var(--body-text-color-subdued); }
 ul.documents .skipped .note { color: #b91c1c; }
 .dark ul.documents .skipped .note { color: #fca5a5; }
@@ -37,13 +37,13 @@ ol.citations { list-style: none; margin: 8px 0 0 !important; padding: 0 !importa
 ol.citations li { margin: 2px 0; }
 a.cite { font-weight: 600; white-space: nowrap; }
 a.cite.unverified { text-decoration: line-through; }
-p.stats { font-size: .78rem; color: var(--body-text-color-subdued); margin: 8px 0 0 !important; }
+p.stats { font-size: .78rem; color: var(--body-text-color); opacity: .8; margin: 8px 0 0 !important; }
 p.notice { color: var(--body-text-color-subdued); font-style: italic; }
 .source-head { padding: 4px 2px 8px; font-size: .9rem; overflow-wrap: anywhere; }
 .source-lines { max-height: 70vh; overflow: auto; border: 1px solid var(--border-color-primary); border-radius: 6px; }
 .source-lines table { border-collapse: collapse; width: 100%;
   font: .82rem/1.55 ui-monospace, Menlo, Consolas, monospace; }
-.source-lines td { border: 0; padding: 0 8px; vertical-align: top; }
+.source-lines tr, .source-lines td { border: 0 !important; padding: 0 8px; vertical-align: top; }
 .source-lines td.number { color: var(--body-text-color-subdued); text-align: right; user-select: none; width: 1%; }
 .source-lines td.line { white-space: pre-wrap; overflow-wrap: anywhere; }
 .source-lines tr.hit td { background: #fef3c7; color: #1c1917; }
