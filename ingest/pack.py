@@ -1,15 +1,16 @@
 """Packing: documents to one byte-stable run of tokens, each document tokenised on its own.
 
 Before each document stands a mark line `[file-<fence> path]`, before each PDF page `[page-<fence> label]`. The fence is
-fixed per collection; where a document contains the fence itself, a zero-width space is put into it, so that no text
-can pretend to be a mark. The same documents in the same order always give the same tokens, and a change in one leaves
+fixed per collection; where a document contains the beginning of a mark, a zero-width space is put into it, so that no
+text can pretend to be one. The same documents in the same order always give the same tokens, and a change in one leaves
 every token before it as it was.
 """
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -70,11 +71,11 @@ def _excerpt(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | N
     document = excerpt.document
     mark = encode_mark(f"[file-{fence} {_shown(document.path)}]\n", encode)
     whole = (excerpt.start, excerpt.end) == (0, len(document.text))
-    key = hashlib.sha256(f"{document.content_hash} {document.kind} {fence}".encode()).hexdigest()
-    body = cache.get(key) if cache and whole else None
-    if body is None or (len(body) and int(body.ends.max()) > len(document.text)):
+    key = _key(document, fence) if cache and whole else ""
+    body = cache.get(key) if cache and key else None
+    if body is None:
         body = _body(excerpt, encode, fence)
-        if cache and whole:
+        if cache and key:
             cache.put(key, body)
     return Tokens.join([mark, body, encode_mark("\n" if _ends_line(excerpt) else "\n\n", encode)])
 
@@ -83,9 +84,17 @@ def _ends_line(excerpt: Excerpt) -> bool:
     return excerpt.document.text[: excerpt.end].endswith("\n")
 
 
+def _key(document: Document, fence: str) -> str:
+    """What a document's tokens depend on, but for the tokenizer: its text as read (not its bytes: a reader may change
+    from one version to the next), its pages, and the fence."""
+    digest = hashlib.sha256(document.text.encode())
+    digest.update(repr((fence, [(page.label, page.start, page.end) for page in document.pages])).encode())
+    return digest.hexdigest()
+
+
 def _shown(path: str) -> str:
-    """A path on one line."""
-    return path.replace("\n", "\\n").replace("]", "\\]")
+    """A path or page label on one line, with nothing in it that ends a mark."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path).replace("]", "\\]")
 
 
 def _body(excerpt: Excerpt, encode: Encode, fence: str) -> Tokens:
@@ -102,23 +111,17 @@ def _body(excerpt: Excerpt, encode: Encode, fence: str) -> Tokens:
 
 
 def _text(text: str, start: int, end: int, encode: Encode, fence: str) -> Tokens:
-    """Characters start..end, with every occurrence of the fence broken; offsets are those of the document."""
+    """Characters start..end, with every beginning of a mark broken; offsets are those of the document."""
     part = text[start:end]
     if fence not in part:
         return encode_text(part, encode, shift=start)
-    breaks: list[int] = []  # positions in the broken text of the characters that were put in
-    found = part.find(fence)
-    while found >= 0:
-        breaks.append(found + 1 + len(breaks))
-        found = part.find(fence, found + 1)
-    pieces, last = [], 0
-    for i, at in enumerate(breaks):
-        pieces.append(part[last : at - i])
-        last = at - i
-    tokens = encode_text(BREAK.join([*pieces, part[last:]]), encode)
-    return Tokens(tokens.ids, _unbroken(tokens.starts, breaks, start), _unbroken(tokens.ends, breaks, start))
-
-
-def _unbroken(offsets: Ints, breaks: list[int], start: int) -> Ints:
-    """Offsets in the broken text, as characters of the document."""
-    return np.asarray([int(o) - bisect_left(breaks, int(o)) + start for o in offsets], dtype=np.int32)
+    # where the breaks go: behind each opening bracket, as characters of the unbroken text
+    cuts = np.asarray([found.start() + 1 for found in re.finditer(rf"\[(?:file|page)-{re.escape(fence)}", part)])
+    if not len(cuts):
+        return encode_text(part, encode, shift=start)
+    pieces = [part[a:b] for a, b in itertools.pairwise([0, *cuts.tolist(), len(part)])]
+    tokens = encode_text(BREAK.join(pieces), encode)
+    inserted = cuts + np.arange(len(cuts))  # where the breaks stand, as characters of the broken text
+    starts = tokens.starts - np.searchsorted(inserted, tokens.starts) + start
+    ends = tokens.ends - np.searchsorted(inserted, tokens.ends) + start
+    return Tokens(tokens.ids, starts.astype(np.int32), ends.astype(np.int32))

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from ingest.document import Document
 
 HEADING = re.compile(r"^#{1,6} +(.+)$")
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
+"""Lines as Document counts them; str.splitlines would also cut at form feeds and other separators."""
+INNER = re.compile(r"\n(?=[ \t]+(?:(?:async )?def |class |function |fn |func |pub |public |@))")
+DECORATED = re.compile(r"\n[ \t]*@[^\n]*\n$")
 DEFINITION = re.compile(r"^(?:(?:async )?def |class |function |fn |func |pub |public |impl |struct |@)")
 
 
@@ -25,7 +29,7 @@ def passages(document: Document, *, max_chars: int) -> list[Passage]:
     """Passages that cover the whole text in order. One longer than max_chars is a single line that long."""
     out: list[Passage] = []
     for start, end, heading in _sections(document):
-        out.extend(_fit(document.text, start, end, heading, max_chars))
+        out.extend(_fit(document.text, start, end, heading, max_chars, code=document.kind == "code"))
     return out
 
 
@@ -35,9 +39,10 @@ def _sections(document: Document) -> Iterator[tuple[int, int, str]]:
     if document.pages:
         yield from ((page.start, page.end, f"page {page.label}") for page in document.pages)
         return
-    start, heading, at, decorated = 0, "", 0, False
-    for line in text.splitlines(keepends=True):
-        title = _title(document, line)
+    start, heading, at, decorated, fenced = 0, "", 0, False, False
+    for line in LINE.findall(text):
+        fenced ^= document.kind == "markdown" and line.lstrip().startswith(("```", "~~~"))
+        title = None if fenced else _title(document, line)
         if title is not None and not decorated:
             if at > start:
                 yield start, at, heading
@@ -56,12 +61,15 @@ def _title(document: Document, line: str) -> str | None:
     return found.group(1).strip() if found else None
 
 
-def _fit(text: str, start: int, end: int, heading: str, max_chars: int) -> Iterator[Passage]:
-    """Cut a section into parts of at most max_chars, at blank lines where possible, else at line ends."""
+def _fit(text: str, start: int, end: int, heading: str, max_chars: int, *, code: bool) -> Iterator[Passage]:
+    """Cut a section into parts of at most max_chars: before an inner definition, a blank line, else at a line end."""
     while end - start > max_chars:
         window = text[start : start + max_chars]
-        cut = window.rfind("\n\n") + 2
+        inner = [m.end() for m in INNER.finditer(window) if not DECORATED.search(window, 0, m.end())] if code else []
+        cut = inner[-1] if inner else 0
         if cut < max_chars // 3:
+            cut = window.rfind("\n\n") + 2
+        if cut < max(max_chars // 3, 2):
             cut = window.rfind("\n") + 1
         if cut <= 0:
             following = text.find("\n", start, end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
@@ -12,80 +13,33 @@ from ingest.errors import FileMissing, Unreadable
 from ingest.readers import code, html, markdown, pdf, text
 
 MAX_BYTES = 64 << 20
+TOO_LARGE = f"it is larger than {MAX_BYTES >> 20} MiB"
 MARKDOWN = {".md", ".markdown", ".mdx"}
 HTML = {".html", ".htm", ".xhtml"}
 CODE = {
-    ".py",
-    ".pyi",
-    ".c",
-    ".h",
-    ".cc",
-    ".cpp",
-    ".hpp",
-    ".cs",
-    ".go",
-    ".rs",
-    ".java",
-    ".kt",
-    ".scala",
-    ".js",
-    ".mjs",
-    ".jsx",
-    ".ts",
-    ".tsx",
-    ".rb",
-    ".php",
-    ".pl",
-    ".pm",
-    ".sh",
-    ".bash",
-    ".zsh",
-    ".swift",
-    ".m",
-    ".lua",
-    ".r",
-    ".jl",
-    ".sql",
-    ".css",
-    ".scss",
-    ".toml",
-    ".yaml",
-    ".yml",
-    ".json",
-    ".xml",
-    ".ini",
-    ".cfg",
-    ".el",
-    ".hs",
-    ".ml",
-    ".ex",
-    ".exs",
-    ".erl",
-    ".clj",
-    ".vue",
-    ".dart",
-    ".zig",
-    ".proto",
-    ".cmake",
-    ".mk",
-    ".gradle",
+    f".{suffix}"
+    for suffix in """
+    py pyi c h cc cpp hpp cs go rs java kt scala js mjs jsx ts tsx rb php pl pm sh bash zsh swift m lua
+    r jl sql css scss toml yaml yml json xml ini cfg el hs ml ex exs erl clj vue dart zig proto cmake mk
+    gradle
+    """.split()
 }
 
 
 def read(path: Path, relative: str) -> Document:
     """Read a file; raises FileMissing when there is none. Anything wrong with its content is the verdict's to say."""
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        size = status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            return skipped(path, "it is not a file", relative=relative)
         if size > MAX_BYTES:
-            reason = f"it is larger than {MAX_BYTES >> 20} MiB"
-            return _skipped(relative, str(path), hashlib.sha256(f"{path}\0{size}".encode()).hexdigest(), reason)
+            return skipped(path, TOO_LARGE, relative=relative)
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise FileMissing(path) from error
     except OSError as error:
-        return _skipped(
-            relative, str(path), hashlib.sha256(os.fsencode(path)).hexdigest(), error.strerror or "I/O error"
-        )
+        return skipped(path, f"it cannot be read ({error.strerror or 'I/O error'})", relative=relative)
     return read_bytes(data, relative, source=str(path.absolute()))
 
 
@@ -94,7 +48,7 @@ def read_bytes(data: bytes, relative: str, *, source: str = "") -> Document:
     digest = hashlib.sha256(data).hexdigest()
     kind, reader = _reader(data, relative)
     if len(data) > MAX_BYTES:
-        return _skipped(relative, source, digest, f"it is larger than {MAX_BYTES >> 20} MiB", kind)
+        return _skipped(relative, source, digest, TOO_LARGE, kind)
     try:
         content = reader.read(data, PurePosixPath(relative).name)
     except Unreadable as error:
@@ -108,16 +62,19 @@ def _reader(data: bytes, relative: str) -> tuple[Kind, ModuleType]:
     suffix = PurePosixPath(relative).suffix.lower()
     if data.startswith(b"%PDF-") or suffix == ".pdf":
         return "pdf", pdf
-    if suffix in HTML or data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return "html", html
     if suffix in MARKDOWN:
         return "markdown", markdown
-    return ("code", code) if suffix in CODE else ("text", text)
+    if suffix in CODE:
+        return "code", code
+    if suffix in HTML or data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "html", html
+    return "text", text
 
 
-def skipped(path: Path, reason: str) -> Document:
-    """A path that the walker left out, as a Document without text."""
-    return _skipped(path.name, str(path), hashlib.sha256(os.fsencode(path)).hexdigest(), reason)
+def skipped(path: Path, reason: str, *, relative: str | None = None) -> Document:
+    """A path that was not read, as a Document without text; its hash is the path's."""
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+    return _skipped(relative or path.name, str(path.absolute()), digest, reason)
 
 
 def _skipped(relative: str, source: str, digest: str, reason: str, kind: Kind = "text") -> Document:

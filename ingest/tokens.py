@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -11,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+LOG = logging.getLogger(__name__)
 
 Encode = Callable[[str], tuple[list[int], list[tuple[int, int]]]]
 """A tokenizer: text -> (ids, character offsets), no special tokens added."""
@@ -67,8 +71,13 @@ class TokenCache:
 
     def put(self, key: str, tokens: Tokens) -> None:
         """Keep tokens under a key, atomically."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f".{secrets.token_hex(8)}.npz"
         arrays: dict[str, Any] = {"ids": tokens.ids, "starts": tokens.starts, "ends": tokens.ends}
-        np.savez(temporary, **arrays)
-        os.replace(temporary, self._folder / f"{key}.npz")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            np.savez(temporary, **arrays)
+            os.replace(temporary, self._folder / f"{key}.npz")
+        except OSError as error:  # a full disk must not keep anybody from an answer
+            LOG.warning("token counts cannot be kept in %s: %s", self._folder, error)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)

@@ -28,7 +28,8 @@ def walk(roots: Iterable[Path], *, on_skip: OnSkip | None = None) -> Iterator[Fo
     """Files under the roots, each once, in canonical order: files before folders, by the bytes of their names.
 
     A root that is a file is always taken. Ignored files are left out without a word, as git does; links out of the
-    root, and what cannot be listed, go to `on_skip`. Raises FileMissing before anything is yielded.
+    root, second names of one file, and what is no file or cannot be listed go to `on_skip`. Raises FileMissing before
+    anything is yielded.
     """
     roots = [Path(root) for root in roots]
     for root in roots:
@@ -37,41 +38,47 @@ def walk(roots: Iterable[Path], *, on_skip: OnSkip | None = None) -> Iterator[Fo
     skip = on_skip or (lambda path, reason: None)
     seen: set[Path] = set()
     for root in roots:
-        if root.is_file():
-            found: Iterable[Found] = [Found(root, root.name)]
-        else:
-            top = root.resolve()
-            found = _folder(top, top, top.name, _specs_above(top), skip)
-        for file in found:
+        files = [Found(root, root.name)] if root.is_file() else list(_folder(root.resolve(), skip))
+        own = {file.path for file in files if not file.path.is_symlink()}
+        for file in files:
             real = file.path.resolve()
-            if real not in seen:
+            if real != file.path and real in own:
+                skip(file.path, f"it is a link to {real.name}, which is in the folder itself")
+            elif real not in seen:
                 seen.add(real)
                 yield file
 
 
-def _folder(folder: Path, top: Path, relative: str, specs: Specs, skip: OnSkip) -> Iterator[Found]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
-    except OSError as error:
-        skip(folder, f"the folder cannot be listed ({error.strerror})")
-        return
-    own = folder / ".gitignore"
-    if own.is_file():
-        specs = [*specs, (folder, _spec(own))]
-    folders: list[os.DirEntry[str]] = []
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name == "__pycache__":
-                skip(path, "it is Python's own cache")
-            elif entry.name != ".git" and not _ignored(path, specs, folder=True):
-                folders.append(entry)
-        elif entry.is_symlink() and (not path.exists() or path.is_dir() or not path.resolve().is_relative_to(top)):
-            skip(path, "it is a link that leads nowhere, to a folder, or out of the folder that was added")
-        elif entry.is_file() and not _ignored(path, specs, folder=False):
-            yield Found(path, f"{relative}/{_name(entry.name)}")
-    for entry in folders:
-        yield from _folder(Path(entry.path), top, f"{relative}/{_name(entry.name)}", specs, skip)
+def _folder(top: Path, skip: OnSkip) -> Iterator[Found]:
+    """Depth first, with a stack of our own: folders may nest deeper than Python calls do."""
+    stack: list[tuple[Path, str, Specs]] = [(top, top.name, _specs_above(top))]
+    while stack:
+        folder, relative, specs = stack.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+        except OSError as error:
+            skip(folder, f"the folder cannot be listed ({error.strerror})")
+            continue
+        specs = [*specs, *_spec(folder, ".gitignore")]
+        folders: list[tuple[Path, str, Specs]] = []
+        for entry in entries:
+            path, name = Path(entry.path), f"{relative}/{_name(entry.name)}"
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name == ".git" or _ignored(path, specs, folder=True):
+                    continue
+                if entry.name == "__pycache__":
+                    skip(path, "it is Python's own cache")
+                else:
+                    folders.append((path, name, specs))
+            elif entry.name == ".git" or _ignored(path, specs, folder=False):
+                continue
+            elif entry.is_symlink() and (not path.exists() or path.is_dir() or not path.resolve().is_relative_to(top)):
+                skip(path, "it is a link that leads nowhere, to a folder, or out of the folder that was added")
+            elif entry.is_file():
+                yield Found(path, name)
+            else:
+                skip(path, "it is a device, a pipe or a socket, not a file")
+        stack.extend(reversed(folders))
 
 
 def _name(name: str) -> str:
@@ -79,22 +86,29 @@ def _name(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _spec(file: Path) -> GitIgnoreSpec:
-    return GitIgnoreSpec.from_lines(file.read_text("utf-8", "replace").splitlines())
+def _spec(folder: Path, name: str) -> Specs:
+    """The rules in a folder's ignore file; none where there is no such file, or (as for git) it is a link."""
+    file = folder / name
+    try:
+        if file.is_symlink() or not file.is_file():
+            return []
+        return [(folder, GitIgnoreSpec.from_lines(file.read_text("utf-8-sig", "surrogateescape").split("\n")))]
+    except OSError:
+        return []
 
 
 def _specs_above(top: Path) -> Specs:
     """The .gitignore files between the repository's root and the folder that was named."""
     inside = [top, *top.parents]
     repository = next((folder for folder in inside if (folder / ".git").exists()), None)
-    if repository is None or repository == top:
-        specs: Specs = []
-    else:
-        between = [f for f in reversed(inside) if f.is_relative_to(repository) and f != top]
-        specs = [(f, _spec(f / ".gitignore")) for f in between if (f / ".gitignore").is_file()]
-    if repository and (exclude := repository / ".git" / "info" / "exclude").is_file():
-        specs.insert(0, (repository, _spec(exclude)))
-    named = [f for f in inside if repository and f.is_relative_to(repository) and f != repository]
+    if repository is None:
+        return []
+    exclude = _spec(repository / ".git" / "info", "exclude")
+    specs: Specs = [(repository, spec) for _, spec in exclude]
+    for folder in reversed(inside):
+        if folder.is_relative_to(repository) and folder != top:
+            specs.extend(_spec(folder, ".gitignore"))
+    named = [f for f in inside if f.is_relative_to(repository) and f != repository]
     if any(_ignored(f, [s for s in specs if f != s[0] and f.is_relative_to(s[0])], folder=True) for f in named):
         return []  # somebody asked for this very folder: the repository around it has no say
     return specs

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from lxml import etree, html
 
-from ingest.decode import decode
+from ingest.decode import decode, probe, unix_lines
 from ingest.document import Verdict
 from ingest.errors import Unreadable
 from ingest.readers.content import Content
@@ -55,6 +56,11 @@ BLOCK = {
     "br",
 }
 HEADINGS = {f"h{i}": i for i in range(1, 7)}
+BULLET = "- "
+KNOWN = re.compile(rb"iso|windows|cp\d|koi8|shift|x-sjis|sjis|euc|gb|big5|mac|tis|latin|(?:us-)?ascii", re.IGNORECASE)
+"""Character sets of the web; Python has codecs of other kinds, which a page must not name."""
+WINDOWS = dict.fromkeys(("iso-8859-1", "latin1", "us-ascii", "ascii"), "cp1252")
+"""What browsers read where a page declares these."""
 DECLARED = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
@@ -64,48 +70,71 @@ def read(data: bytes, name: str) -> Content:
     if not text.strip():
         return Content("", name, verdict)
     try:
-        root = html.document_fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))
+        parser = html.HTMLParser(huge_tree=True)  # without it libxml2 drops what is nested deeper than 256
+        root = html.document_fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         raise Unreadable(f"it is no HTML that can be parsed ({error})") from error
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise Unreadable("its elements nest too deeply to be read whole")
     title = " ".join((root.findtext(".//title") or "").split())
     out: list[str] = []
-    _walk(root, out, pre=False)
+    _walk(root, out)
     lines = [re.sub(r"[ \t]+$", "", line) for line in "".join(out).split("\n")]
     body = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
     return Content(body + "\n" if body else "", title or name, verdict)
 
 
 def _decode(data: bytes) -> tuple[str, Verdict]:
+    """A byte-order mark or valid UTF-8 wins over what the page declares, which is often wrong."""
     declared = DECLARED.search(data[:2048])
-    if declared:
-        encoding = declared.group(1).decode("ascii")
+    if declared is None or not KNOWN.match(declared.group(1)) or data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return decode(data)
+    name = declared.group(1).decode("ascii").lower()
+    if not name.startswith("iso-2022"):  # these write any script in ASCII bytes
         try:
-            return data.decode(encoding), Verdict("loaded", None, encoding.lower(), 1.0)
-        except (UnicodeDecodeError, LookupError):
+            data.decode("utf-8")
+            return decode(data)
+        except UnicodeDecodeError:
             pass
+    probe(data)
+    encoding = WINDOWS.get(name, name)
+    with contextlib.suppress(UnicodeDecodeError, LookupError):
+        return unix_lines(data.decode(encoding)), Verdict("loaded", None, encoding, 1.0)
     return decode(data)
 
 
-def _walk(element: html.HtmlElement, out: list[str], *, pre: bool) -> None:
-    tag = element.tag
-    if isinstance(tag, str) and tag not in HIDDEN:
-        block = tag in BLOCK
-        if block:
-            _end_line(out)
-        if tag in HEADINGS:
-            _end_line(out)
-            out.append("\n" + "#" * HEADINGS[tag] + " ")
-        elif tag == "li":
-            out.append("- ")
-        inside = pre or tag == "pre"
-        _add(out, element.text, inside)
-        for child in element:
-            _walk(child, out, pre=inside)
-            _add(out, child.tail, inside)
-        if block:
-            _end_line(out)
-            if tag in HEADINGS or tag in ("p", "pre", "table", "ul", "ol"):
-                out.append("\n")
+def _walk(root: html.HtmlElement, out: list[str]) -> None:
+    """Depth first, with a stack of our own: pages may nest deeper than Python calls do."""
+    stack: list[tuple[html.HtmlElement, bool, bool]] = [(root, False, False)]
+    while stack:
+        element, pre, left = stack.pop()
+        if left:
+            _leave(element, out)
+        elif isinstance(element.tag, str) and element.tag not in HIDDEN:
+            _enter(element, out)
+            inside = pre or element.tag == "pre"
+            _add(out, element.text, inside)
+            stack.append((element, pre, True))
+            stack.extend((child, inside, False) for child in reversed(element))
+            continue
+        if element is not root:
+            _add(out, element.tail, pre)
+
+
+def _enter(element: html.HtmlElement, out: list[str]) -> None:
+    if element.tag in BLOCK:
+        _end_line(out)
+    if element.tag in HEADINGS:
+        out.append("\n" + "#" * HEADINGS[element.tag] + " ")
+    elif element.tag == "li":
+        out.append(BULLET)
+
+
+def _leave(element: html.HtmlElement, out: list[str]) -> None:
+    if element.tag in BLOCK:
+        _end_line(out)
+        if element.tag in HEADINGS or element.tag in ("p", "pre", "table", "ul", "ol"):
+            out.append("\n")
 
 
 def _add(out: list[str], text: str | None, pre: bool) -> None:
@@ -120,5 +149,5 @@ def _add(out: list[str], text: str | None, pre: bool) -> None:
 
 
 def _end_line(out: list[str]) -> None:
-    if out and not out[-1].endswith("\n"):
+    if out and out[-1] != BULLET and not out[-1].endswith("\n"):
         out.append("\n")
