@@ -1,0 +1,100 @@
+"""Every page of a PDF comes through with its place and label, or the file says why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ingest import read_bytes
+from ingest.readers import pdf
+
+MakePdf = Callable[..., bytes]
+
+
+def test_roman_page_labels_are_kept_beside_the_physical_index(make_pdf: MakePdf) -> None:
+    names = [f"Text of sheet number {n} stands here." for n in range(10)]
+    document = read_bytes(make_pdf(names, roman=4), "book.pdf")
+    assert [page.label for page in document.pages] == ["i", "ii", "iii", "iv", "1", "2", "3", "4", "5", "6"]
+    assert [page.index for page in document.pages] == list(range(10))
+    for name, page in zip(names, document.pages, strict=True):
+        assert document.text[page.start : page.end].strip() == name
+        found = document.page_of(document.text.index(name))
+        assert found == page
+    assert document.kind == "pdf"
+
+
+def test_pages_cover_the_text_without_a_gap(make_pdf: MakePdf) -> None:
+    document = read_bytes(make_pdf(["first page of it\nwith two lines", "", "third page of it"]), "a.pdf")
+    assert [page.start for page in document.pages] == [0, *(page.end for page in document.pages[:-1])]
+    assert document.pages[-1].end == len(document.text)
+    assert document.verdict.reason == "1 of 3 pages hold no text"
+    assert document.line_of(document.text.index("with two")) == 2
+
+
+def test_the_title_is_the_one_in_the_file(make_pdf: MakePdf) -> None:
+    assert read_bytes(make_pdf(["some text on a page"], title="A  Book"), "a.pdf").title == "A Book"
+    assert read_bytes(make_pdf(["some text on a page"]), "folder/a.pdf").title == "a.pdf"
+
+
+def test_a_pdf_is_known_by_its_first_bytes(make_pdf: MakePdf) -> None:
+    assert read_bytes(make_pdf(["some text on a page"]), "upload").kind == "pdf"
+
+
+def test_an_encrypted_pdf_is_skipped_and_says_so(make_pdf: MakePdf) -> None:
+    verdict = read_bytes(make_pdf(["secret text is here"], password="word"), "a.pdf").verdict
+    assert (verdict.status, verdict.reason) == ("skipped", "it is encrypted; remove the password first")
+
+
+def test_a_pdf_locked_with_an_empty_password_opens_as_in_any_viewer(make_pdf: MakePdf) -> None:
+    import io
+
+    from pypdf import PdfReader, PdfWriter
+
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(make_pdf(["open text is in here"]))))
+    writer.encrypt("", owner_password="owner", algorithm="RC4-128")
+    out = io.BytesIO()
+    writer.write(out)
+    assert read_bytes(out.getvalue(), "a.pdf").text == "open text is in here\n"
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.7, 0.9, 0.99])
+def test_a_pdf_cut_off_is_skipped_or_says_what_is_missing(make_pdf: MakePdf, share: float) -> None:
+    data = make_pdf([f"page number {n} of the book" for n in range(20)])
+    document = read_bytes(data[: int(len(data) * share)], "a.pdf")
+    assert document.verdict.reason
+    if document.verdict.status != "skipped":
+        assert "cut off" in document.verdict.reason
+        assert document.text
+
+
+def test_a_pdf_without_words_says_that_it_may_be_scanned(make_pdf: MakePdf) -> None:
+    verdict = read_bytes(make_pdf(["", ""]), "scan.pdf").verdict
+    assert verdict.status == "skipped"
+    assert "scanned" in (verdict.reason or "")
+
+
+def test_noise_with_a_pdf_head_is_skipped() -> None:
+    for tail in (b"", b"\n" * 500, b"x" * 5000, b"\n1 0 obj\n<< /Type /Catalog /Pages 1 0 R >>\nendobj\n%%EOF"):
+        assert read_bytes(b"%PDF-1.7" + tail, "a.pdf").verdict.status == "skipped"
+
+
+def test_a_reader_that_does_not_end_is_killed(make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "SECONDS", 0.05)  # shorter than the child needs to start
+    began = time.monotonic()
+    verdict = read_bytes(make_pdf(["text"]), "a.pdf").verdict
+    assert time.monotonic() - began < 5
+    assert verdict.status == "skipped"
+    assert "longer than" in (verdict.reason or "")
+
+
+def test_a_reader_that_wants_too_much_memory_fails_alone(make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "MEGABYTES", 40)
+    verdict = read_bytes(make_pdf(["text of this page"]), "a.pdf").verdict
+    assert verdict.status == "skipped"
+    assert "memory" in (verdict.reason or "")
+
+
+def test_ligatures_and_line_end_hyphens_are_spelled_out() -> None:
+    assert pdf._clean("e\ufb03cient o\ufb00er\r\nexam\ufffe\r\nple \ud800") == "efficient offer\nexam-\nple \ufffd"
