@@ -8,7 +8,9 @@ from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 
-def pdf(pages: list[str], *, labels: tuple[int, str] | None = None, password: str | None = None) -> bytes:
+def pdf(
+    pages: list[str], *, labels: tuple[int, str] | None = None, password: str | None = None, title: str = ""
+) -> bytes:
     """A PDF with one text line per page line; labels=(n, style) gives the first n pages another numbering style."""
     writer = PdfWriter()
     font = DictionaryObject(
@@ -30,6 +32,8 @@ def pdf(pages: list[str], *, labels: tuple[int, str] | None = None, password: st
         count, style = labels
         writer.set_page_label(0, count - 1, style)
         writer.set_page_label(count, len(pages) - 1, "/D", start=1)
+    if title:
+        writer.add_metadata({"/Title": title})
     if password:
         writer.encrypt(password)
     out = io.BytesIO()

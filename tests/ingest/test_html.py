@@ -44,7 +44,9 @@ def test_a_page_is_known_by_its_doctype_but_code_stays_code() -> None:
     ],
 )
 def test_the_declared_character_set_is_used_where_it_is_true(declared: str, written: str) -> None:
-    words = {"cp1251": "Привет мир", "shift_jis": "日本語の文章", "iso-2022-jp": "日本語の文章"}.get(written, "café “crème”")
+    words = {"cp1251": "Привет мир", "shift_jis": "日本語の文章", "iso-2022-jp": "日本語の文章"}.get(
+        written, "café “crème”"
+    )
     page = f'<html><head><meta charset="{declared}"></head><body><pre>{words}\r\nend</pre></body></html>'
     assert read_bytes(page.encode(written), "a.html").text == f"{words}\nend\n"
 

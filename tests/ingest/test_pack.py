@@ -94,9 +94,10 @@ def test_an_edit_to_one_file_leaves_every_token_before_it(library_code: list[Doc
     after = pack([Excerpt.whole(d) for d in edited], encode, fence="f")
     shared = int(np.argmin(before.token_ids[: len(after.token_ids)] == after.token_ids[: len(before.token_ids)]))
     assert shared >= before.entries[at].token_start
-    assert before.token_ids[: before.entries[at].token_start].tolist() == after.token_ids[
-        : after.entries[at].token_start
-    ].tolist()
+    assert (
+        before.token_ids[: before.entries[at].token_start].tolist()
+        == after.token_ids[: after.entries[at].token_start].tolist()
+    )
 
 
 def test_a_document_cannot_pretend_to_be_a_mark(encode: Encode, default_language_model: LanguageModel) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Callable
 
 import pytest
+from pypdf import PdfReader, PdfWriter
 
 from ingest import read_bytes
-from ingest.readers import pdf
+from ingest.readers import pdf as reader
+from tests.ingest.pdfs import pdf
 
-MakePdf = Callable[..., bytes]
 
-
-def test_roman_page_labels_are_kept_beside_the_physical_index(make_pdf: MakePdf) -> None:
+def test_roman_page_labels_are_kept_beside_the_physical_index() -> None:
     names = [f"Text of sheet number {n} stands here." for n in range(10)]
-    document = read_bytes(make_pdf(names, roman=4), "book.pdf")
+    document = read_bytes(pdf(names, labels=(4, "/r")), "book.pdf")
     assert [page.label for page in document.pages] == ["i", "ii", "iii", "iv", "1", "2", "3", "4", "5", "6"]
     assert [page.index for page in document.pages] == list(range(10))
     for name, page in zip(names, document.pages, strict=True):
@@ -25,34 +25,30 @@ def test_roman_page_labels_are_kept_beside_the_physical_index(make_pdf: MakePdf)
     assert document.kind == "pdf"
 
 
-def test_pages_cover_the_text_without_a_gap(make_pdf: MakePdf) -> None:
-    document = read_bytes(make_pdf(["first page of it\nwith two lines", "", "third page of it"]), "a.pdf")
+def test_pages_cover_the_text_without_a_gap() -> None:
+    document = read_bytes(pdf(["first page of it\nwith two lines", "", "third page of it"]), "a.pdf")
     assert [page.start for page in document.pages] == [0, *(page.end for page in document.pages[:-1])]
     assert document.pages[-1].end == len(document.text)
     assert document.verdict.reason == "1 of 3 pages hold no text"
     assert document.line_of(document.text.index("with two")) == 2
 
 
-def test_the_title_is_the_one_in_the_file(make_pdf: MakePdf) -> None:
-    assert read_bytes(make_pdf(["some text on a page"], title="A  Book"), "a.pdf").title == "A Book"
-    assert read_bytes(make_pdf(["some text on a page"]), "folder/a.pdf").title == "a.pdf"
+def test_the_title_is_the_one_in_the_file() -> None:
+    assert read_bytes(pdf(["some text on a page"], title="A  Book"), "a.pdf").title == "A Book"
+    assert read_bytes(pdf(["some text on a page"]), "folder/a.pdf").title == "a.pdf"
 
 
-def test_a_pdf_is_known_by_its_first_bytes(make_pdf: MakePdf) -> None:
-    assert read_bytes(make_pdf(["some text on a page"]), "upload").kind == "pdf"
+def test_a_pdf_is_known_by_its_first_bytes() -> None:
+    assert read_bytes(pdf(["some text on a page"]), "upload").kind == "pdf"
 
 
-def test_an_encrypted_pdf_is_skipped_and_says_so(make_pdf: MakePdf) -> None:
-    verdict = read_bytes(make_pdf(["secret text is here"], password="word"), "a.pdf").verdict
+def test_an_encrypted_pdf_is_skipped_and_says_so() -> None:
+    verdict = read_bytes(pdf(["secret text is here"], password="word"), "a.pdf").verdict
     assert (verdict.status, verdict.reason) == ("skipped", "it is encrypted; remove the password first")
 
 
-def test_a_pdf_locked_with_an_empty_password_opens_as_in_any_viewer(make_pdf: MakePdf) -> None:
-    import io
-
-    from pypdf import PdfReader, PdfWriter
-
-    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(make_pdf(["open text is in here"]))))
+def test_a_pdf_locked_with_an_empty_password_opens_as_in_any_viewer() -> None:
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf(["open text is in here"]))))
     writer.encrypt("", owner_password="owner", algorithm="RC4-128")
     out = io.BytesIO()
     writer.write(out)
@@ -60,8 +56,8 @@ def test_a_pdf_locked_with_an_empty_password_opens_as_in_any_viewer(make_pdf: Ma
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.7, 0.9, 0.99])
-def test_a_pdf_cut_off_is_skipped_or_says_what_is_missing(make_pdf: MakePdf, share: float) -> None:
-    data = make_pdf([f"page number {n} of the book" for n in range(20)])
+def test_a_pdf_cut_off_is_skipped_or_says_what_is_missing(share: float) -> None:
+    data = pdf([f"page number {n} of the book" for n in range(20)])
     document = read_bytes(data[: int(len(data) * share)], "a.pdf")
     assert document.verdict.reason
     if document.verdict.status != "skipped":
@@ -69,8 +65,8 @@ def test_a_pdf_cut_off_is_skipped_or_says_what_is_missing(make_pdf: MakePdf, sha
         assert document.text
 
 
-def test_a_pdf_without_words_says_that_it_may_be_scanned(make_pdf: MakePdf) -> None:
-    verdict = read_bytes(make_pdf(["", ""]), "scan.pdf").verdict
+def test_a_pdf_without_words_says_that_it_may_be_scanned() -> None:
+    verdict = read_bytes(pdf(["", ""]), "scan.pdf").verdict
     assert verdict.status == "skipped"
     assert "scanned" in (verdict.reason or "")
 
@@ -80,21 +76,21 @@ def test_noise_with_a_pdf_head_is_skipped() -> None:
         assert read_bytes(b"%PDF-1.7" + tail, "a.pdf").verdict.status == "skipped"
 
 
-def test_a_reader_that_does_not_end_is_killed(make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "SECONDS", 0.05)  # shorter than the child needs to start
+def test_a_reader_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "SECONDS", 0.05)  # shorter than the child needs to start
     began = time.monotonic()
-    verdict = read_bytes(make_pdf(["text"]), "a.pdf").verdict
+    verdict = read_bytes(pdf(["text"]), "a.pdf").verdict
     assert time.monotonic() - began < 5
     assert verdict.status == "skipped"
     assert "longer than" in (verdict.reason or "")
 
 
-def test_a_reader_that_wants_too_much_memory_fails_alone(make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "MEGABYTES", 40)
-    verdict = read_bytes(make_pdf(["text of this page"]), "a.pdf").verdict
+def test_a_reader_that_wants_too_much_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MEGABYTES", 40)
+    verdict = read_bytes(pdf(["text of this page"]), "a.pdf").verdict
     assert verdict.status == "skipped"
     assert "memory" in (verdict.reason or "")
 
 
 def test_ligatures_and_line_end_hyphens_are_spelled_out() -> None:
-    assert pdf._clean("e\ufb03cient o\ufb00er\r\nexam\ufffe\r\nple \ud800") == "efficient offer\nexam-\nple \ufffd"
+    assert reader._clean("e\ufb03cient o\ufb00er\r\nexam\ufffe\r\nple \ud800") == "efficient offer\nexam-\nple \ufffd"
