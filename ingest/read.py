@@ -32,7 +32,8 @@ def read(path: Path, relative: str) -> Document:
         status = path.stat()
         size = status.st_size
         if not stat.S_ISREG(status.st_mode):
-            return skipped(path, "it is not a file", relative=relative)
+            what = "a directory" if stat.S_ISDIR(status.st_mode) else "a device, a pipe or a socket"
+            return skipped(path, f"it is {what}, not a file", relative=relative)
         if size > MAX_BYTES:
             return skipped(path, TOO_LARGE, relative=relative)
         data = path.read_bytes()

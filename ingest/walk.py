@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from ingest.errors import FileMissing
 
@@ -115,10 +116,22 @@ def _specs_above(top: Path) -> Specs:
 
 
 def _ignored(path: Path, specs: Specs, *, folder: bool) -> bool:
-    """The deepest .gitignore that says anything about the path decides."""
+    """The last rule of the deepest .gitignore that says anything about the path decides."""
     for base, spec in reversed(specs):
-        name = path.relative_to(base).as_posix() + ("/" if folder else "")
-        said = spec.check_file(name).include
-        if said is not None:
-            return bool(said)
+        name = path.relative_to(base).as_posix()
+        for rule in reversed(spec.patterns):
+            if rule.include is not None and _means(rule, name, folder):
+                return bool(rule.include)
     return False
+
+
+def _means(rule: GitIgnoreSpecPattern, name: str, folder: bool) -> bool:
+    """Whether a rule matches this very path, not only a folder above it.
+
+    The walk asks about each folder on the way down, as git does, so a match above has had its say; were it to count
+    again here, a `!folder` would bring back files that another rule ignores by their own name.
+    """
+    if "ps_d" not in rule.regex.groupindex:  # pathspec's mark for the end of a folder's name
+        return rule.regex.search(name) is not None
+    found = rule.regex.search(f"{name}/" if folder else name)
+    return found is not None and found.end("ps_d") in (-1, len(name) + 1)
