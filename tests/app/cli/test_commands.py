@@ -1,0 +1,124 @@
+"""The command line as a person uses it: real processes, real model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SAMPLES
+
+
+def omnibus(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m omnibus` over a home."""
+    settings = {**os.environ, "OMNIBUS_HOME": str(home), "NO_COLOR": "1", "COLUMNS": "160", **environment}
+    command = [sys.executable, "-m", "omnibus", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
+
+
+def test_a_folder_is_added_listed_planned_and_asked(home: Path) -> None:
+    added = omnibus(home, "add", str(SAMPLES), "--collection", "hut")
+    assert (added.returncode, added.stdout.splitlines()[0]) == (0, "3 documents in collection 'hut'.")
+    assert "hut" in omnibus(home, "ls").stdout
+    listed = json.loads(omnibus(home, "ls", "hut", "--json").stdout)
+    assert [d["path"] for d in listed] == ["samples/booking.py", "samples/handbook.md", "samples/handbook.pdf"]
+    plan = json.loads(omnibus(home, "plan", "-c", "hut", "--json").stdout)
+    assert (plan["mode"], plan["cached_tokens"]) == ("whole", 0)
+    warmed = omnibus(home, "warm", "-c", "hut")
+    assert warmed.stdout.startswith("Ready:")
+    asked = omnibus(home, "ask", "Who is the warden of the hut?", "-c", "hut")
+    assert asked.returncode == 0
+    assert "Varga" in asked.stdout.splitlines()[0]
+    assert '[1] samples/handbook.md, line 8 (exact): "1.2 The warden of the hut is Ilse Varga."' in asked.stdout
+    assert "from cache" in asked.stderr
+    answer = json.loads(omnibus(home, "ask", "Who is the warden of the hut?", "-c", "hut", "--json").stdout)
+    assert answer["citations"][0]["line_start"] == 8
+    assert answer["stats"]["cached_tokens"] > plan["corpus_tokens"]
+    assert omnibus(home, "rm", "-c", "hut").returncode == 0
+    assert "no collection yet" in omnibus(home, "ls").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("add", "/no/such/file"), 1, "no file or folder '/no/such/file'"),
+        (("ask", "anything?"), 1, "no collection 'default'"),
+        (("ls", "nope"), 1, "no collection 'nope'"),
+        (("rm", "-c", "nope"), 1, "no collection 'nope'"),
+        (("ask", "x", "--mode", "half"), 2, "auto, whole, packed"),
+        (("ask",), 2, "Missing argument"),
+    ],
+)
+def test_a_problem_is_one_sentence_and_an_exit_code(
+    home: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    run = omnibus(home, *arguments)
+    assert run.returncode == code
+    assert says in " ".join(run.stderr.split())
+    assert "Traceback" not in run.stderr
+    assert run.stdout == ""
+
+
+def test_a_wrong_model_and_a_wrong_setting_are_said_plainly(home: Path) -> None:
+    omnibus(home, "add", str(SAMPLES / "handbook.md"))
+    wrong = omnibus(home, "ask", "x", "--model", "./nowhere")
+    assert (wrong.returncode, "Traceback" in wrong.stderr) == (1, False)
+    assert "No model './nowhere'" in " ".join(wrong.stderr.split())
+    setting = omnibus(home, "ls", OMNIBUS_PORT="many")
+    assert setting.returncode == 2
+    assert "OMNIBUS_PORT" in setting.stderr
+
+
+def test_skipped_files_are_named_with_the_reason(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "a.txt").write_text("text")
+    run = omnibus(home, "add", str(tmp_path / "photo.png"), str(tmp_path / "a.txt"))
+    assert "skipped photo.png: it is a binary file" in run.stdout
+
+
+def test_help_answers_at_once_and_names_every_command(home: Path) -> None:
+    omnibus(home, "--help")
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        run = omnibus(home, "--help")
+        times.append(time.perf_counter() - start)
+    commands = "add ls plan warm ask models serve doctor".split()
+    assert all(f" {command} " in run.stdout for command in commands)
+    assert min(times) < 1.0  # 0.35 s on an idle machine
+    heavy = "import sys, app.cli; print([m for m in ('torch', 'transformers', 'gradio', 'sqlalchemy') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", heavy], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_importing_omnibus_is_light(home: Path) -> None:
+    program = "import sys, omnibus; print([m for m in ('torch', 'gradio', 'sqlalchemy') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_doctor_checks_this_installation(home: Path) -> None:
+    run = omnibus(home, "doctor", "--json")
+    checks = {check["name"]: check["state"] for check in json.loads(run.stdout)}
+    assert run.returncode == 0
+    assert {"Python", "torch", "packages", "home", "database", "model"} <= set(checks)
+    assert "fail" not in checks.values()
+
+
+def test_models_are_listed(home: Path) -> None:
+    (model,) = json.loads(omnibus(home, "models", "ls", "--json").stdout)
+    assert model["name"] == "smollm2-135m"
+    assert "smollm2-135m" in omnibus(home, "models", "pull").stdout
+
+
+def test_the_demo_answers_right_and_starts_five_times_sooner(home: Path) -> None:
+    run = omnibus(home, "demo")
+    assert run.returncode == 0, run.stderr
+    assert "times sooner" in run.stdout
+    assert "whole mode" in run.stderr
+    assert "packed mode" in run.stderr

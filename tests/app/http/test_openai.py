@@ -1,0 +1,130 @@
+"""The HTTP API through the real openai client, over a real socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import openai
+import pytest
+import uvicorn
+
+from app.library import Library
+from app.server import create_app
+from app.settings import Settings
+from tests.conftest import SAMPLES
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, default_model_path: object) -> Iterator[tuple[str, Library]]:
+    """A server on a free loopback port, and its library."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "models").symlink_to(default_model_path.parent)  # type: ignore[attr-defined]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with Library(settings=Settings(home=home)) as library:
+        library.collection("hut").add(SAMPLES)
+        server = uvicorn.Server(uvicorn.Config(create_app(library), host="127.0.0.1", port=port, log_level="error"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}", library
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def client(served: tuple[str, Library]) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{served[0]}/v1", api_key="unused", max_retries=0)
+
+
+def ask(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
+
+
+def test_an_answer_with_citations_and_the_second_from_cache(client: openai.OpenAI) -> None:
+    model = next(iter(client.models.list())).id
+    assert model.endswith("@hut")
+    first = client.chat.completions.create(model=model, messages=ask("Who is the warden of the hut?"))  # type: ignore[arg-type]
+    again = client.chat.completions.create(model=model, messages=ask("Who is the warden of the hut?"))  # type: ignore[arg-type]
+    assert "Varga" in str(first.choices[0].message.content)
+    assert first.choices[0].message.content == again.choices[0].message.content
+    assert again.usage is not None
+    assert again.usage.prompt_tokens_details is not None
+    assert again.usage.prompt_tokens_details.cached_tokens > 1000  # type: ignore[operator]
+    assert again.usage.total_tokens == again.usage.prompt_tokens + again.usage.completion_tokens
+    citations = again.model_extra["citations"]  # type: ignore[index]
+    assert (citations[0]["path"], citations[0]["line_start"]) == ("samples/handbook.md", 8)
+
+
+def test_a_stream_of_pieces_ends_with_usage_and_citations(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="default@hut",
+        messages=ask("How many solar panels does the roof carry?"),  # type: ignore[arg-type]
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert "18" in text
+    assert len([c for c in chunks if c.choices and c.choices[0].delta.content]) > 3
+    assert chunks[-1].usage is not None
+    assert chunks[-1].choices == []
+    (last,) = [c for c in chunks if c.choices and c.choices[0].finish_reason]
+    assert last.model_extra["citations"][0]["path"] == "samples/handbook.md"  # type: ignore[index]
+
+
+def test_earlier_messages_are_the_dialogue(client: openai.OpenAI) -> None:
+    messages = [*ask("Who is the warden?"), {"role": "assistant", "content": "Ilse Varga."}, *ask("And the cook?")]
+    made = client.chat.completions.create(model="x@hut", messages=messages, max_tokens=4)  # type: ignore[arg-type]
+    assert made.usage is not None
+    assert made.usage.completion_tokens <= 4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_errors_have_openais_shape(client: openai.OpenAI, stream: bool) -> None:
+    with pytest.raises(openai.NotFoundError, match="no collection 'nope'"):
+        client.chat.completions.create(model="x@nope", messages=ask("Hello?"), stream=stream)  # type: ignore[call-overload]
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="x@hut", messages=[], stream=stream)  # type: ignore[call-overload]
+    assert caught.value.param == "messages"
+    with pytest.raises(openai.BadRequestError, match="empty"):
+        client.chat.completions.create(model="x@hut", messages=ask("  "), stream=stream)  # type: ignore[call-overload]
+
+
+def test_a_prompt_beyond_the_window_is_refused_with_its_code(
+    client: openai.OpenAI, served: tuple[str, Library]
+) -> None:
+    served[1].collection("long").add_bytes("long.txt", b"one two three four five six seven. " * 2000)
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(
+            model="x@long",
+            messages=ask("What?"),  # type: ignore[arg-type]
+            extra_body={"mode": "whole"},
+        )
+    assert caught.value.code == "context_length_exceeded"
+
+
+def test_a_client_that_goes_away_frees_the_engine(served: tuple[str, Library]) -> None:
+    url, library = served
+    body = {"model": "x@hut", "messages": ask("Tell me everything about the hut."), "stream": True, "max_tokens": 400}
+    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as answer:
+        lines = answer.iter_lines()
+        next(line for line in lines if '"content": "' in line and '"content": ""' not in line)
+    start = time.perf_counter()
+    with library.turn():  # free again long before 400 tokens could have been decoded
+        assert time.perf_counter() - start < 5
+
+
+def test_health_and_headers(served: tuple[str, Library]) -> None:
+    health = httpx.get(f"{served[0]}/healthz")
+    assert json.loads(health.text)["status"] == "ok"
+    policy = httpx.get(f"{served[0]}/").headers["content-security-policy"]
+    assert "img-src 'self'" in policy
+    assert "default-src 'self'" in policy
