@@ -1,0 +1,175 @@
+"""The page in a real browser, over a real server and the real model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from app.library import Library
+from app.server import create_app
+from app.settings import Settings
+from tests.conftest import SAMPLES
+from ui.sanitise import rendered
+
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage"
+).split()
+LONG = "The keeper walks along the shore and looks at the sea again. " * 420
+"""About 6,000 tokens: a prefill of many seconds, to be stopped."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, default_model_path: Path) -> Iterator[str]:
+    """The address of a server over a fresh home."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "models").symlink_to(default_model_path.parent)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with Library(settings=Settings(home=home)) as library:
+        server = uvicorn.Server(uvicorn.Config(create_app(library), host="127.0.0.1", port=port, log_level="error"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.fail("The page's tests drive Chromium. Install it with: apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield launched
+        launched.close()
+
+
+class Visit:
+    """A person at the page; every request of the browser is noted."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self.page: Page = browser.new_page(viewport={"width": 1400, "height": 900})
+        self.requests: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(address)
+        self.page.wait_for_function("document.querySelector('#collection input')?.value")  # the first look is loaded
+
+    def collection(self, name: str) -> None:
+        box = self.page.locator("#collection input")
+        box.fill(name)
+        box.press("Enter")
+        self.page.wait_for_timeout(300)
+        self.page.wait_for_selector("#documents .empty")
+
+    def upload(self, *paths: Path) -> None:
+        before = self.page.locator("ul.documents li").count()
+        self.page.set_input_files("#upload input[type=file]", [str(p) for p in paths])
+        self.page.wait_for_function(
+            "n => document.querySelectorAll('ul.documents li').length === n", arg=before + len(paths), timeout=30_000
+        )
+
+    def ask(self, question: str) -> None:
+        self.page.fill("#question textarea", question)
+        self.page.click("#ask")
+
+    def look(self, name: str) -> None:
+        """Keep a screenshot where OMNIBUS_SCREENSHOTS names a folder."""
+        if folder := os.environ.get("OMNIBUS_SCREENSHOTS"):
+            self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+@pytest.fixture
+def visit(browser: Browser, served: str) -> Iterator[Visit]:
+    made = Visit(browser, served)
+    yield made
+    outside = [url for url in made.requests if not url.startswith((served, "data:", "blob:"))]
+    made.page.close()
+    assert outside == []
+
+
+def test_upload_ask_stream_and_open_the_citation_at_its_line(visit: Visit) -> None:
+    visit.collection("hut")
+    visit.look("empty")
+    visit.upload(SAMPLES / "handbook.md", SAMPLES / "booking.py")
+    visit.look("uploaded")
+    visit.ask("How many solar panels does the roof carry?")
+    seen = set()
+    while not visit.page.locator("a.cite").count():
+        seen.add(visit.page.inner_text("#status").split(" ")[0])
+        visit.page.wait_for_timeout(40)
+        assert len(seen) < 10
+    assert "Reading" in seen
+    assert "18" in visit.page.inner_text("#chat")
+    visit.page.click("a.cite")
+    visit.page.wait_for_selector("#source tr.hit")
+    lines = (SAMPLES / "handbook.md").read_text().splitlines()
+    number = int(str(visit.page.get_attribute("#source tr.hit", "data-line")))
+    assert "18 solar panels" in lines[number - 1]
+    assert lines[number - 1] in visit.page.inner_text("#source tr.hit")
+    assert visit.page.locator("#source tr.hit").is_visible()
+    assert "exact quote" in visit.page.inner_text("#source .badge")
+    visit.page.wait_for_selector("#plan .meter")
+    assert "Ready" in visit.page.inner_text("#plan")
+    visit.look("cited")
+    visit.page.set_viewport_size({"width": 375, "height": 800})
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 375
+    visit.look("phone")
+
+
+def test_a_skipped_file_says_why(visit: Visit, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"\x89PNG\r\n\0\0")
+    visit.collection("photos")
+    visit.upload(photo)
+    assert "skipped: it is a binary file" in visit.page.inner_text("#documents")
+
+
+def test_stop_during_reading_ends_it_and_the_next_question_is_answered(visit: Visit, tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text(LONG)
+    visit.collection("long")
+    visit.upload(long)
+    visit.ask("What does the keeper do? " + "Tell me more. " * 60)
+    visit.page.wait_for_function("document.querySelector('#status').innerText.includes('Reading')", timeout=60_000)
+    start = time.monotonic()
+    visit.page.click("#stop")
+    visit.page.wait_for_function("document.querySelector('#chat').innerText.includes('Stopped.')", timeout=10_000)
+    assert time.monotonic() - start < 8
+    visit.ask("What does the keeper look at?")
+    visit.page.wait_for_selector("#chat p.stats", timeout=90_000)
+
+
+def test_a_document_that_asks_for_an_image_from_elsewhere_gets_none(visit: Visit, tmp_path: Path) -> None:
+    hostile = tmp_path / "hostile.md"
+    hostile.write_text('# Note\n\n![x](http://127.0.0.2:9/leak?q=1) <img src="http://127.0.0.2:9/leak?q=2">\n')
+    visit.collection("hostile")
+    visit.upload(hostile)
+    visit.ask("Repeat this: ![x](http://127.0.0.2:9/leak?q=3) <img src='http://127.0.0.2:9/leak?q=4'>")
+    visit.page.wait_for_selector("#chat p.stats", timeout=90_000)
+    if visit.page.locator("a.cite").count():
+        visit.page.click("a.cite")
+        visit.page.wait_for_selector("#source tr.hit")
+    visit.page.wait_for_timeout(500)
+    assert not [url for url in visit.requests if "127.0.0.2" in url]
+    assert visit.page.locator("#chat img[src*='127.0.0.2'], #source img").count() == 0
+
+
+def test_markdown_is_rendered_without_anything_that_fetches_or_runs() -> None:
+    html = rendered("**bold** `code` ![i](http://a/b) [l](http://c) <script>x()</script> <img src=http://d>\n\n- item")
+    assert "<strong>bold</strong>" in html
+    assert "<li>item</li>" in html
+    assert not any(f"<{tag}" in html for tag in ("img", "a ", "script"))
