@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,11 @@ def _spec(folder: Path, name: str) -> Specs:
     try:
         if file.is_symlink() or not file.is_file():
             return []
-        return [(folder, GitIgnoreSpec.from_lines(file.read_text("utf-8-sig", "surrogateescape").split("\n")))]
+        lines = file.read_text("utf-8-sig", "surrogateescape").split("\n")
     except OSError:
         return []
+    # to git `a/**/` means every folder below a, to pathspec a itself as well
+    return [(folder, GitIgnoreSpec.from_lines(re.sub(r"/\*\*/$", "/**/*/", line) for line in lines))]
 
 
 def _specs_above(top: Path) -> Specs:
@@ -133,5 +136,5 @@ def _means(rule: GitIgnoreSpecPattern, name: str, folder: bool) -> bool:
     """
     if "ps_d" not in rule.regex.groupindex:  # pathspec's mark for the end of a folder's name
         return rule.regex.search(name) is not None
-    found = rule.regex.search(f"{name}/" if folder else name)
-    return found is not None and found.end("ps_d") in (-1, len(name) + 1)
+    found = rule.regex.finditer(f"{name}/" if folder else name)
+    return any(match.end("ps_d") in (-1, len(name) + 1) for match in found)

@@ -32,7 +32,9 @@ RULES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     files=st.sets(PATHS, min_size=1, max_size=12),
     ignores=st.dictionaries(
