@@ -311,8 +311,9 @@ class Collection:
         candidates = rank(pool, question, answer, most=CANDIDATES)
         if candidates:
             pick = 0
-            suffix = [*prepared.tail, *engine.model.encode(answer.strip() + prompt.PROOF)]
-            tokens = [engine.model.encode(s.text) for s in candidates]
+            encode = engine.model.encode_with_offsets
+            suffix = [*prepared.tail, *encode(answer.strip() + prompt.PROOF)[0]]
+            tokens = [encode(s.text)[0] for s in candidates]
             room = engine.model.window - len(context.tokens) - len(suffix)
             if len(candidates) > 1 and max(map(len, tokens)) <= room:
                 pick = engine.choose(context, suffix, tokens, cancel=cancel)

@@ -89,13 +89,18 @@ class LanguageModel:
     # -- text ---------------------------------------------------------------------------------------------------------
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of text, without special tokens added."""
+        """Token ids of a text that we wrote: special tokens in it count as such, none is added."""
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False).input_ids
         return ids
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Token ids and the characters (start, end) each came from."""
-        made = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        """Token ids of somebody's text and the characters (start, end) each came from.
+
+        What looks like a special token stays text: a document cannot end its turn or speak as the system.
+        """
+        made = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
+        )
         return made.input_ids, made.offset_mapping
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -109,7 +114,7 @@ class LanguageModel:
         messages[0] is the first question, which stands right behind the corpus in the same turn; the last message is
         the question to answer. Models without a chat template get plain text.
         """
-        first, *rest = [{"role": m.role, "content": m.content} for m in messages]
+        first, *rest = [{"role": m.role, "content": self._harmless(m.content)} for m in messages]
         turns = [{"role": "user", "content": f"{SENTINEL}\n{first['content']}"}, *rest]
         if self._tokenizer.chat_template is None:
             text = f"{system}\n\n" + "\n\n".join(f"{t['content']}" for t in turns) + "\n\nAnswer:"
@@ -119,6 +124,12 @@ class LanguageModel:
             )
         head, _, tail = text.partition(SENTINEL)
         return self.encode(head), self.encode(tail)
+
+    def _harmless(self, text: str) -> str:
+        """Text in which no special token can be read, by a zero-width space in each."""
+        for token in self._tokenizer.all_special_tokens:
+            text = text.replace(token, f"{token[:1]}\u200b{token[1:]}")
+        return text
 
     # -- tensors ------------------------------------------------------------------------------------------------------
 

@@ -59,8 +59,15 @@ def library(home: Path) -> Iterator[Library]:
 @pytest.fixture(scope="session")
 def random_models(tmp_path_factory: pytest.TempPathFactory, default_model_path: Path) -> dict[str, Path]:
     """Small random-weight models of several families, saved to disk with a real tokenizer."""
-    from transformers import AutoTokenizer, LlamaConfig, MistralConfig, Phi3Config, Qwen2Config, Qwen3Config
-    from transformers import AutoModelForCausalLM
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        LlamaConfig,
+        MistralConfig,
+        Phi3Config,
+        Qwen2Config,
+        Qwen3Config,
+    )
 
     tokenizer = AutoTokenizer.from_pretrained(default_model_path)
     common: dict[str, Any] = {

@@ -29,7 +29,7 @@ def test_an_exact_quote_has_its_characters_and_line() -> None:
 
 def test_spaces_line_ends_and_curly_quotes_do_not_matter() -> None:
     wrapped = entry(read_bytes("He said: “it’s   a\nlong way – home”.".encode(), "a.txt"))
-    found = resolve("\"it's a long way - home\"", [wrapped])
+    found = resolve('"it\'s a long way - home"', [wrapped])
     assert found.state == "exact"
     assert found.quote == "“it’s   a\nlong way – home”"
     assert (found.line_start, found.line_end) == (1, 2)

@@ -267,7 +267,7 @@ class TestErrors:
     def test_a_wrong_model_is_one_sentence(self, home: Path) -> None:
         with Library(settings=Settings(home=home), model="./nowhere") as library:
             library.collection("x").add_bytes("a.txt", b"text")
-            with pytest.raises(Exception, match="No model './nowhere'") as caught:
+            with pytest.raises(Exception, match="No model") as caught:
                 library.collection("x").ask("anything?")
             assert explain(caught.value) == str(caught.value)
 

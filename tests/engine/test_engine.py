@@ -23,7 +23,9 @@ def same_kv(a: Context, b: Context) -> bool:
     return all(torch.equal(x, y) for i in layers for x, y in zip(a.cache.layer(i), b.cache.layer(i), strict=True))
 
 
-def test_restored_kv_is_bit_identical_to_the_computed_one(default_language_model: LanguageModel, tmp_path: Path) -> None:
+def test_restored_kv_is_bit_identical_to_the_computed_one(
+    default_language_model: LanguageModel, tmp_path: Path
+) -> None:
     ids = default_language_model.encode(CORPUS)
     store = Store(tmp_path / "store")
     first = Engine(default_language_model, store=store, chunk_tokens=128).context(ids)

@@ -65,10 +65,11 @@ def test_cancel_stops_decoding(default_language_model: LanguageModel) -> None:
     context = engine.context(ids[:-1])
     generation = engine.generate(context, ids[-1:], sampling=Sampling(max_new_tokens=64), cancel=token)
     pieces = []
+    iterator = iter(generation)
+    pieces.append(next(iterator))
+    token.cancel()
     with pytest.raises(Cancelled):
-        for piece in generation:
-            pieces.append(piece)
-            token.cancel()
+        pieces.extend(iterator)
     assert len(pieces) == 1
     assert context.cache.length == len(ids) - 1
 

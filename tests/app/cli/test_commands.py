@@ -91,7 +91,9 @@ def test_help_answers_at_once_and_names_every_command(home: Path) -> None:
     commands = "add ls plan warm ask models serve doctor".split()
     assert all(f" {command} " in run.stdout for command in commands)
     assert min(times) < 1.0  # 0.35 s on an idle machine
-    heavy = "import sys, app.cli; print([m for m in ('torch', 'transformers', 'gradio', 'sqlalchemy') if m in sys.modules])"
+    heavy = (
+        "import sys, app.cli; print([m for m in ('torch', 'transformers', 'gradio', 'sqlalchemy') if m in sys.modules])"
+    )
     loaded = subprocess.run([sys.executable, "-c", heavy], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
 

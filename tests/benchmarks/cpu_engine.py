@@ -1,0 +1,130 @@
+"""Our engine beside plain transformers on this CPU: prefill and decode, same prompt, same run, in pairs.
+
+    python -m tests.benchmarks.cpu_engine [--tokens 1024 4096] [--rounds 5] [--out FILE]
+
+Prints medians in tokens per second and the ratio pair by pair. transformers runs its default attention (SDPA) and its
+own generate() with the same weights and number type.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM
+
+from engine.default_model import pull
+from engine.engine import Engine
+from engine.model import LanguageModel
+from engine.sampling import Sampling
+
+ROOT = Path(__file__).parents[2]
+DECODED = 32
+
+
+def main() -> None:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", type=int, nargs="+", default=[1024, 4096])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--home", type=Path, default=ROOT / ".cache" / "omnibus")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    folder = pull(options.home)
+    model = LanguageModel.load("default", home=options.home)
+    model.stop_ids = frozenset()  # decode a fixed number of tokens
+    other = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype)
+    text = "".join(path.read_text() for path in sorted((ROOT / "engine").rglob("*.py")))
+    rows = [row for n in options.tokens for row in compare(model, other, model.encode(text)[:n], options.rounds)]
+    print(f"{'what':>8} {'tokens':>7} {'omnibus':>9} {'transformers':>13} {'ratio':>6}  tokens/s, medians of pairs")
+    for row in rows:
+        rates = f"{row['omnibus']:>9.1f} {row['transformers']:>13.1f} {row['ratio']:>6.2f}"
+        print(f"{row['what']:>8} {row['tokens']:>7} {rates}")
+    if options.out:
+        options.out.write_text(json.dumps({**machine(model), "rows": rows}, indent=1) + "\n")
+
+
+def compare(model: LanguageModel, other: Any, ids: list[int], rounds: int) -> list[dict[str, Any]]:
+    """Both engines in turn: prefill of all tokens, then decoding behind them."""
+    engine = Engine(model)
+    batch = torch.tensor([ids])
+
+    def our_prefill() -> float:
+        return timed(lambda: engine.context(ids))
+
+    def their_prefill() -> float:
+        with torch.inference_mode():
+            return timed(lambda: other(batch, logits_to_keep=1))
+
+    context = engine.context(ids[:-1])
+
+    def our_decode() -> float:
+        generation = engine.generate(context, ids[-1:], sampling=Sampling(max_new_tokens=DECODED + 1))
+        list(generation)
+        assert generation.stats is not None
+        return generation.stats.decode_seconds
+
+    def their_decode() -> float:
+        def run(tokens: int) -> float:
+            return timed(lambda: other.generate(batch, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False))
+
+        return run(DECODED + 1) - run(1)
+
+    out = []
+    for what, tokens, ours, theirs in (
+        ("prefill", len(ids), our_prefill, their_prefill),
+        ("decode", DECODED, our_decode, their_decode),
+    ):
+        ours(), theirs()  # warm-up
+        pairs = [(tokens / ours(), tokens / theirs()) for _ in range(rounds)]
+        out.append(
+            {
+                "what": what,
+                "tokens": len(ids),
+                "omnibus": statistics.median(a for a, _ in pairs),
+                "transformers": statistics.median(b for _, b in pairs),
+                "ratio": statistics.median(a / b for a, b in pairs),
+            }
+        )
+    return out
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def machine(model: LanguageModel) -> dict[str, Any]:
+    """What a reader needs to judge the figures."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "",
+    )
+    return {
+        "command": " ".join(["python -m tests.benchmarks.cpu_engine", *sys.argv[1:]]),
+        "device": f"{cpu or platform.processor()}, {torch.get_num_threads()} threads",
+        "model": model.name,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "commit": commit.stdout.strip(),
+    }
+
+
+if __name__ == "__main__":
+    main()
