@@ -14,7 +14,9 @@ from ingest import Document, PackedEntry
 NEW_LINE = re.compile(r"\n(?=\s*(?:\n|[#>*+|-]|\d+[.)]|\d+\.\d))|\n[ \t]*\n")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 LONGEST = 400
-NEWS = 2.5
+CLOSE = 0.75
+"""Share of the best sentence's weight that makes another one a candidate too."""
+NEWS = 4.0
 """What a word of the answer that was not in the question weighs against one that was."""
 SHORT_BLOCK = 240
 """A list item or short paragraph of so many characters is proof as a whole."""
@@ -63,7 +65,7 @@ def _blocks(text: str, start: int, end: int, *, code: bool) -> Iterator[tuple[in
 def rank(pool: Sequence[Sentence], question: str, answer: str, *, most: int) -> list[Sentence]:
     """The sentences that share most with question and answer, weighted by how rare a word is; ties keep their order.
 
-    Only sentences with at least half the best one's weight are candidates, and equal wordings count once.
+    Only sentences of nearly the best one's weight are candidates, and equal wordings count once.
     """
     words = [set(stems(s.text)) for s in pool]
     frequency = Counter(w for held in words for w in held)
@@ -79,7 +81,7 @@ def rank(pool: Sequence[Sentence], question: str, answer: str, *, most: int) -> 
     seen: set[str] = set()
     for score, i in scored:
         wording = " ".join(pool[i].text.split())
-        if score < scored[0][0] / 2 or len(out) == most:
+        if score < CLOSE * scored[0][0] or len(out) == most:
             break
         if wording not in seen:
             seen.add(wording)

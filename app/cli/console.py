@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.library import Library
 
 out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
 ModelOption = Annotated[
