@@ -25,6 +25,8 @@ def cover_diagonals(
     if counts is not None:
         unused = torch.arange(diagonals.shape[-1], device=diagonals.device) >= counts.unsqueeze(-1)
         diagonals = diagonals.masked_fill(unused, -UNUSED)
+    if diagonals.shape[-1] == 0:
+        diagonals = diagonals.new_full((*diagonals.shape[:2], 1), -UNUSED)
     needed = (-diagonals).sort(dim=-1).values.contiguous()  # leftmost key of each diagonal, ascending
     if needed.is_cuda:
         from kernels.triton.cover import cover_sorted

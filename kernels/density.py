@@ -18,11 +18,7 @@ def attended_pairs(index: BlockIndex) -> int:
     if index.rows == 0:
         return 0
     device = index.device
-    begin = (
-        torch.arange(0, index.q_len, index.q_block, device=device, dtype=torch.int64)
-        + index.kv_len
-        - index.q_len
-    )
+    begin = torch.arange(0, index.q_len, index.q_block, device=device, dtype=torch.int64) + index.kv_len - index.q_len
     end = (begin + index.q_block).clamp_max(index.kv_len)
     total = 0
     for b in range(index.batch):
@@ -41,9 +37,7 @@ def _rows(index: BlockIndex, b: int, g: int, rows: slice, begin: Tensor, end: Te
     counts = index.counts[b, g, rows].long()
     place = torch.arange(max(int(counts.max()), 1), device=index.device)
     live = place < counts.unsqueeze(-1)
-    entry = (index.offsets[b, g, rows].long().unsqueeze(-1) + place).clamp_max(
-        max(index.blocks.numel() - 1, 0)
-    )
+    entry = (index.offsets[b, g, rows].long().unsqueeze(-1) + place).clamp_max(max(index.blocks.numel() - 1, 0))
     starts = index.blocks[entry].long() if index.blocks.numel() else torch.zeros_like(entry)
     starts = torch.where(live, starts + index.shifts[b, g, rows].long().unsqueeze(-1), 1 << 40)
     lo, hi = starts.clamp_min(0), (starts + index.k_block).clamp_min(0)

@@ -44,9 +44,7 @@ def scale_block(tokens: int, blocks: int) -> int | None:
     while -(-tokens // size) > blocks:
         size *= 2
     if -(-tokens // size) != blocks:
-        raise ArgumentError(
-            "scale", f"of {blocks} blocks for {tokens} keys", "ceil(keys / a power of two >= 16)"
-        )
+        raise ArgumentError("scale", f"of {blocks} blocks for {tokens} keys", "ceil(keys / a power of two >= 16)")
     return size
 
 

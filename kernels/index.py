@@ -65,18 +65,12 @@ class BlockIndex:
             )
         for name, want in (("counts", shape), ("shifts", shape), ("column_counts", shape[:2])):
             if tuple(getattr(self, name).shape) != want:
-                raise ArgumentError(
-                    name, f"of shape {list(getattr(self, name).shape)}", f"{list(want)}, as offsets"
-                )
+                raise ArgumentError(name, f"of shape {list(getattr(self, name).shape)}", f"{list(want)}, as offsets")
         if self.columns.dim() != 3 or tuple(self.columns.shape[:2]) != shape[:2]:
             raise ArgumentError("columns", f"of shape {list(self.columns.shape)}", f"{[*shape[:2], 'C']}")
         for name in ("offsets", "counts", "shifts", "blocks", "columns", "column_counts"):
             tensor = getattr(self, name)
-            if (
-                tensor.dtype != torch.int32
-                or tensor.device != self.offsets.device
-                or not tensor.is_contiguous()
-            ):
+            if tensor.dtype != torch.int32 or tensor.device != self.offsets.device or not tensor.is_contiguous():
                 got = f"{tensor.dtype} on {tensor.device}, contiguous={tensor.is_contiguous()}"
                 raise ArgumentError(name, got, f"contiguous int32 on {self.offsets.device}")
 
@@ -130,9 +124,7 @@ class BlockIndex:
         """An index from padded lists: `blocks` [B, G, R, capacity] of key starts (tokens), `counts` [B, G, R]."""
         if blocks.dim() != 4 or tuple(blocks.shape[:3]) != tuple(counts.shape):
             got = f"of shape {list(blocks.shape)} with counts {list(counts.shape)}"
-            raise ArgumentError(
-                "blocks", got, "[batch, groups, rows, capacity] with counts [batch, groups, rows]"
-            )
+            raise ArgumentError("blocks", got, "[batch, groups, rows, capacity] with counts [batch, groups, rows]")
         offsets = torch.arange(counts.numel(), device=blocks.device, dtype=torch.int32) * blocks.shape[3]
         return cls._of(
             q_len,
@@ -161,9 +153,7 @@ class BlockIndex:
         last = _last_position(q_len, kv_len, q_block, device)
         blocks = torch.arange(0, max(kv_len, 1), k_block, device=device, dtype=torch.int32)
         counts = (last // k_block + 1).view(1, 1, -1)
-        return cls._of(
-            q_len, kv_len, q_block, k_block, torch.zeros_like(counts), counts, blocks, alignment=k_block
-        )
+        return cls._of(q_len, kv_len, q_block, k_block, torch.zeros_like(counts), counts, blocks, alignment=k_block)
 
     @classmethod
     def streaming(
@@ -180,9 +170,7 @@ class BlockIndex:
         """The first `sink` keys and, for each query, at least the last `window` keys (A-shape)."""
         diagonals = torch.arange(max(window, 1), device=device, dtype=torch.int32).view(1, 1, -1)
         columns = torch.arange(min(sink, kv_len or q_len), device=device, dtype=torch.int32).view(1, 1, -1)
-        return cls.vertical_slash(
-            columns, diagonals, q_len=q_len, kv_len=kv_len, q_block=q_block, k_block=k_block
-        )
+        return cls.vertical_slash(columns, diagonals, q_len=q_len, kv_len=kv_len, q_block=q_block, k_block=k_block)
 
     @classmethod
     def vertical_slash(
@@ -216,14 +204,9 @@ class BlockIndex:
         first = _first_position(q_len, kv_len, q_block, starts.device)  # [R]
         batch, groups, capacity = starts.shape
         # the first block of a row that reaches key 0
-        begin = torch.searchsorted(
-            starts, (1 - k_block - first).expand(batch, groups, -1).contiguous(), out_int32=True
-        )
+        begin = torch.searchsorted(starts, (1 - k_block - first).expand(batch, groups, -1).contiguous(), out_int32=True)
         counts = (used.unsqueeze(-1) - begin).clamp_min(0)
-        base = (
-            torch.arange(batch * groups, device=starts.device, dtype=torch.int32).view(batch, groups, 1)
-            * capacity
-        )
+        base = torch.arange(batch * groups, device=starts.device, dtype=torch.int32).view(batch, groups, 1) * capacity
         shifts = first.expand(batch, groups, -1)
         return cls._of(
             q_len,
@@ -317,9 +300,7 @@ class BlockIndex:
 
     def to_mask(self, *, causal: bool = True) -> Tensor:
         """The attended (query, key) pairs, bool [B, G, q_len, kv_len], with or without causality applied."""
-        mask = torch.zeros(
-            self.batch, self.groups, self.rows, self.kv_len, dtype=torch.bool, device=self.device
-        )
+        mask = torch.zeros(self.batch, self.groups, self.rows, self.kv_len, dtype=torch.bool, device=self.device)
         for b in range(self.batch):
             for g in range(self.groups):
                 mask[b, g, :, self.columns[b, g, : int(self.column_counts[b, g])].long()] = True
@@ -340,15 +321,13 @@ class BlockIndex:
         return attended_pairs(self) / (total * self.batch * self.groups) if total else 0.0
 
     def validate(self) -> None:
-        """Checks what the kernels take for granted: sorted, disjoint lists inside their buffers. Waits for the device."""
+        """Checks what the kernels take for granted: sorted, disjoint lists inside their buffers. Waits."""
         if self.counts.numel() == 0:
             return
         if int(self.counts.min()) < 0 or int(self.offsets.min()) < 0:
             raise ArgumentError("counts/offsets", "negative somewhere", "at least 0")
         if int(torch.where(self.counts > 0, self.offsets + self.counts, 0).max()) > self.blocks.numel():
-            raise ArgumentError(
-                "offsets + counts", f"past the {self.blocks.numel()} blocks", "inside `blocks`"
-            )
+            raise ArgumentError("offsets + counts", f"past the {self.blocks.numel()} blocks", "inside `blocks`")
         ends = torch.zeros(self.blocks.numel() + 1, dtype=torch.int32, device=self.device)
         used = self.counts.flatten() > 1
         ends.index_add_(0, self.offsets.flatten()[used].long(), torch.ones_like(self.counts.flatten()[used]))

@@ -62,17 +62,13 @@ def check(
             want = f"[{batch}, kv_heads, kv_len, {head_dim}], k and v alike"
             raise ArgumentError(name, f"of shape {list(x.shape)}", want)
         if x.dtype not in (q.dtype, FP8) or k.dtype != v.dtype:
-            raise ArgumentError(
-                name, f"{x.dtype} (k {k.dtype}, v {v.dtype})", f"{q.dtype} or {FP8}, k and v alike"
-            )
+            raise ArgumentError(name, f"{x.dtype} (k {k.dtype}, v {v.dtype})", f"{q.dtype} or {FP8}, k and v alike")
     if kv_heads == 0 or heads % kv_heads:
         raise ArgumentError("q", f"of {heads} heads with {kv_heads} KV heads", "a multiple of the KV heads")
     if q_len > kv_len and causal:
         raise ArgumentError("q", f"of {q_len} tokens with {kv_len} keys", "at most as many queries as keys")
     for name, lens, most in (("q_lens", q_lens, q_len), ("kv_lens", kv_lens, kv_len)):
-        if lens is not None and (
-            tuple(lens.shape) != (batch,) or lens.dtype != torch.int32 or lens.device != q.device
-        ):
+        if lens is not None and (tuple(lens.shape) != (batch,) or lens.dtype != torch.int32 or lens.device != q.device):
             got = f"{lens.dtype} of shape {list(lens.shape)} on {lens.device}"
             raise ArgumentError(name, got, f"int32 of shape [{batch}] on {q.device}, at most {most}")
     for name, factor in (("k_scale", k_scale), ("v_scale", v_scale)):
@@ -80,9 +76,7 @@ def check(
             raise ArgumentError(name, f"of shape {list(factor.shape)}", f"[{batch}, {kv_heads}, 1 or blocks]")
     if index is not None:
         _check_index(index, batch, heads, kv_heads, q_len, kv_len, q.device)
-    return Problem(
-        batch, heads, kv_heads, q_len, kv_len, head_dim, head_dim**-0.5 if scale is None else scale
-    )
+    return Problem(batch, heads, kv_heads, q_len, kv_len, head_dim, head_dim**-0.5 if scale is None else scale)
 
 
 def _check_index(

@@ -23,9 +23,7 @@ def dense_attention(
     v_scale: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As kernels.reference.dense_attention."""
-    sizes = check(
-        q, k, v, scale=scale, causal=causal, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale
-    )
+    sizes = check(q, k, v, scale=scale, causal=causal, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale)
     k, v = dequantize(k, k_scale, q.dtype), dequantize(v, v_scale, q.dtype)
     if q_lens is not None or kv_lens is not None:
         return _ragged(q, k, v, sizes, causal, q_lens, kv_lens)

@@ -25,17 +25,13 @@ def sparse_attention(
     v_scale: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As kernels.reference.sparse_attention; the time falls with the index's density."""
-    sizes = check(
-        q, k, v, scale=scale, index=index, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale
-    )
+    sizes = check(q, k, v, scale=scale, index=index, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale)
     k, v = dequantize(k, k_scale, q.dtype), dequantize(v, v_scale, q.dtype)
     out, lse = torch.zeros_like(q), torch.full(q.shape[:3], -torch.inf)
     for b in range(sizes.batch):
         queries = sizes.q_len if q_lens is None else int(q_lens[b])
         keys = sizes.kv_len if kv_lens is None else int(kv_lens[b])
-        _sequence(
-            q[b, :, :queries], k[b, :, :keys], v[b, :, :keys], index, b % index.batch, sizes, out[b], lse[b]
-        )
+        _sequence(q[b, :, :queries], k[b, :, :keys], v[b, :, :keys], index, b % index.batch, sizes, out[b], lse[b])
     return out, lse
 
 
@@ -92,7 +88,7 @@ def _row(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, position: int, scale: fl
         parts.append((out.view(heads, rows, dim), lse.view(heads, rows)))
     if partly.numel():
         allowed = partly <= torch.arange(position, position + rows).unsqueeze(-1)
-        scores = (q @ k.index_select(0, partly).T).float().mul_(scale).masked_fill_(~allowed, -torch.inf)
+        scores = (q.float() @ k.index_select(0, partly).float().T).mul_(scale).masked_fill_(~allowed, -torch.inf)
         lse = scores.logsumexp(-1)
         weights = torch.exp(scores - lse.unsqueeze(-1)).masked_fill_(~allowed, 0)
         parts.append((weights.to(q.dtype) @ v.index_select(0, partly), lse))

@@ -29,26 +29,16 @@ def dense_attention(
     check(q, k, v, causal=causal, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale)
     visible = visible_pairs(q, k, causal=causal, q_lens=q_lens, kv_lens=kv_lens)
     compute = torch.float64 if q.dtype == torch.float64 else torch.float32
-    return masked_attention(
-        q, dequantize(k, k_scale, compute), dequantize(v, v_scale, compute), visible, scale
-    )
+    return masked_attention(q, dequantize(k, k_scale, compute), dequantize(v, v_scale, compute), visible, scale)
 
 
 def visible_pairs(
     q: Tensor, k: Tensor, *, causal: bool = True, q_lens: Tensor | None = None, kv_lens: Tensor | None = None
 ) -> Tensor:
-    """Which (query, key) pairs exist, bool [B, 1, Tq, Tk]: query i of sequence b stands at kv_lens[b] - q_lens[b] + i."""
+    """Which (query, key) pairs exist, bool [B, 1, Tq, Tk]: query i of sequence b is at kv_lens[b] - q_lens[b] + i."""
     batch, q_len, kv_len = q.shape[0], q.shape[2], k.shape[2]
-    queries = (
-        q_lens.view(-1, 1, 1, 1)
-        if q_lens is not None
-        else torch.full((batch, 1, 1, 1), q_len, device=q.device)
-    )
-    keys = (
-        kv_lens.view(-1, 1, 1, 1)
-        if kv_lens is not None
-        else torch.full((batch, 1, 1, 1), kv_len, device=q.device)
-    )
+    queries = q_lens.view(-1, 1, 1, 1) if q_lens is not None else torch.full((batch, 1, 1, 1), q_len, device=q.device)
+    keys = kv_lens.view(-1, 1, 1, 1) if kv_lens is not None else torch.full((batch, 1, 1, 1), kv_len, device=q.device)
     i = torch.arange(q_len, device=q.device).view(1, 1, -1, 1)
     j = torch.arange(kv_len, device=q.device).view(1, 1, 1, -1)
     exists = (i < queries) & (j < keys)

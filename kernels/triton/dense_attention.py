@@ -21,9 +21,7 @@ def dense_attention(
     v_scale: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As kernels.dispatch.dense_attention, on a device that Triton compiles for (or its interpreter)."""
-    sizes = check(
-        q, k, v, scale=scale, causal=causal, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale
-    )
+    sizes = check(q, k, v, scale=scale, causal=causal, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale)
     return attend(
         q,
         k,

@@ -19,22 +19,24 @@ def _tile(
     TRANSPOSED: tl.constexpr, MASKED: tl.constexpr,
 ):  # fmt: skip
     """BLOCK_N keys (or values) from `start`: [BLOCK_N, BLOCK_D], or [BLOCK_D, BLOCK_N] where stored transposed."""
-    if DESCRIPTORS:
-        if TRANSPOSED:
-            return tl.reshape(desc.load([sequence, kv_head, 0, start]), (BLOCK_D, BLOCK_N))
-        return tl.reshape(desc.load([sequence, kv_head, start, 0]), (BLOCK_N, BLOCK_D))
     key = start + tl.arange(0, BLOCK_N)
     dim = tl.arange(0, BLOCK_D)
     places = key.to(tl.int64)[:, None] * stride_t + dim[None, :] * stride_d
     inside = (key >= 0) & (key < kv_len)
-    if TRANSPOSED:
-        places = tl.trans(places)
-        keep = inside[None, :] & (dim < HEAD_DIM)[:, None]
+    if DESCRIPTORS:
+        if TRANSPOSED:
+            tile = tl.reshape(desc.load([sequence, kv_head, 0, start]), (BLOCK_D, BLOCK_N))
+        else:
+            tile = tl.reshape(desc.load([sequence, kv_head, start, 0]), (BLOCK_N, BLOCK_D))
+    elif TRANSPOSED:
+        tile = tl.load(x + tl.trans(places), mask=inside[None, :] & (dim < HEAD_DIM)[:, None], other=0.0)
+    elif MASKED:
+        tile = tl.load(x + places, mask=inside[:, None] & (dim < HEAD_DIM)[None, :], other=0.0)
+    elif HEAD_DIM != BLOCK_D:
+        tile = tl.load(x + places, mask=(dim < HEAD_DIM)[None, :], other=0.0)
     else:
-        keep = inside[:, None] & (dim < HEAD_DIM)[None, :]
-    if MASKED or HEAD_DIM != BLOCK_D:
-        return tl.load(x + places, mask=keep, other=0.0)
-    return tl.load(x + places)
+        tile = tl.load(x + places)
+    return tile
 
 
 @triton.jit
@@ -60,7 +62,13 @@ def _accumulate(
     return acc, total, new_top
 
 
-@triton.jit
+# sizes are not specialised on: a new length must not compile anew
+@triton.jit(
+    do_not_specialize=[
+        "heads", "group", "tiles", "q_len", "kv_len", "index_batch", "index_groups", "head_per_group", "plan_batch",
+        "rows", "words", "n_columns", "padded", "packed_per_kv", "scale_blocks",
+    ]
+)  # fmt: skip
 def attention_forward_kernel(
     q, k, v, k_desc, v_desc, out, lse,
     blocks, offsets, shifts, spans, covered, columns, packed_k, packed_v,
@@ -202,26 +210,26 @@ def attention_forward_kernel(
         packed_base = packed_head.to(tl.int64) * padded * HEAD_DIM
         for j in range(0, tl.cdiv(seen, BLOCK_N)):
             place = j * BLOCK_N + n
-            key = tl.load(listed + place, mask=place < seen, other=0)
-            word = tl.load(covered + planned * words + place // 32, mask=place < seen, other=-1)
-            count = (place < seen) & (((word >> (place % 32)) & 1) == 0)
+            key = tl.load(listed + place)
+            held = (tl.load(covered + planned * words + place // 32) >> (place % 32)) & 1
             places = place[:, None] * HEAD_DIM + dim[None, :]
             inside = (dim < HEAD_DIM)[None, :]
             kt = tl.load(packed_k + packed_base + places, mask=inside, other=0.0)
             s = tl.dot(queries, tl.trans(kt), input_precision=PRECISION)
             if SCALE_BLOCK:
-                s = s * tl.load(k_scale + scale_base + key // SCALE_BLOCK)[None, :]
-                values_scale = tl.load(v_scale + scale_base + key // SCALE_BLOCK)
-            s = tl.where((key[None, :] <= position[:, None]) & count[None, :], s, float("-inf"))
+                inside_keys = key < kv_len
+                factors = tl.load(k_scale + scale_base + key // SCALE_BLOCK, mask=inside_keys, other=0.0)
+                s = s * factors[None, :]
+                values_scale = tl.load(v_scale + scale_base + key // SCALE_BLOCK, mask=inside_keys, other=0.0)
+            s = tl.where((key[None, :] <= position[:, None]) & (held == 0)[None, :], s, float("-inf"))
             vt = tl.load(packed_v + packed_base + places, mask=inside, other=0.0)
             acc, total, top = _accumulate(s, vt, acc, total, top, factor, values_scale,
                                           True, SCALE_BLOCK > 0, OFFSET, False, PRECISION)  # fmt: skip
 
     some = total > 0
     result = acc / tl.where(some, total, 1.0)[:, None]
-    if FP8:
-        if SCALE_BLOCK == 0:
-            result *= tl.load(v_scale + scale_base)
+    if FP8 and SCALE_BLOCK == 0:
+        result *= tl.load(v_scale + scale_base)
     log = tl.where(some, (top - OFFSET + tl.math.log2(tl.where(some, total, 1.0))) * 0.6931471805599453, float("-inf"))
     inside = row < total_q
     log = tl.where(live, log, float("-inf"))

@@ -90,9 +90,10 @@ def _scores(q, k_tiles, k_ready, stage, phase, BLOCK_N: gl.constexpr, BLOCK_D: g
 def _values(v_tiles, stage, BLOCK_N: gl.constexpr, BLOCK_D: gl.constexpr, FP8: gl.constexpr):
     """The values of one stage as the right operand [BLOCK_N, BLOCK_D]."""
     if FP8:
-        return v_tiles.index(stage).reshape([BLOCK_D, BLOCK_N]).permute((1, 0))
+        values = v_tiles.index(stage).reshape([BLOCK_D, BLOCK_N]).permute((1, 0))
     else:
-        return v_tiles.index(stage).reshape([BLOCK_N, BLOCK_D])
+        values = v_tiles.index(stage).reshape([BLOCK_N, BLOCK_D])
+    return values
 
 
 @gluon.jit
@@ -115,12 +116,11 @@ def _mask_block(
 
 
 @gluon.jit
-def _mask_columns(s, column, position, seen, listed, covered, BLOCK_N: gl.constexpr, LAYOUT: gl.constexpr):
+def _mask_columns(s, column, position, listed, covered, BLOCK_N: gl.constexpr, LAYOUT: gl.constexpr):
     """Scores of packed columns from place `column` on, with those that a block holds or the query precedes at -inf."""
     place = column + gl.arange(0, BLOCK_N, layout=gl.SliceLayout(0, LAYOUT))
-    key = gl.load(listed + place, mask=place < seen, other=0)
-    word = gl.load(covered + place // 32, mask=place < seen, other=-1)
-    key = gl.where(((word >> (place % 32)) & 1) == 0, key, 0x7FFFFFFF)  # held already: behind every query
+    held = (gl.load(covered + place // 32) >> (place % 32)) & 1
+    key = gl.where(held == 0, gl.load(listed + place), 0x7FFFFFFF)  # held already: behind every query
     return gl.where(gl.expand_dims(key, 0) <= gl.expand_dims(position, 1), s, float("-inf"))
 
 
@@ -144,15 +144,13 @@ def _operand(p, DTYPE: gl.constexpr, BLOCK_N: gl.constexpr, FP8: gl.constexpr, L
     if FP8:
         p = gl.permute(gl.reshape(p, [64, BLOCK_N // 16, 2, 4, 2]), (0, 1, 3, 2, 4))
         p = gl.reshape(p, [64, BLOCK_N])
-        return gl.convert_layout(p.to(DTYPE), LAYOUT)
-    else:
-        return gl.convert_layout(p.to(DTYPE), LAYOUT)
+    return gl.convert_layout(p.to(DTYPE), LAYOUT)
 
 
 @gluon.jit
 def _step(
     i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
-    position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+    position, list_base, shift, low, full, masked, columns, listed, covered, kv_len,
     KIND: gl.constexpr, BLOCK_D: gl.constexpr, BLOCK_N: gl.constexpr, STAGES: gl.constexpr, SUB: gl.constexpr,
     CAUSAL: gl.constexpr, SPARSE: gl.constexpr, FP8: gl.constexpr, OFFSET: gl.constexpr,
     S_LAYOUT: gl.constexpr, O_LAYOUT: gl.constexpr, P_LAYOUT: gl.constexpr,
@@ -173,7 +171,7 @@ def _step(
         s = _mask_block(s, i, position, list_base, shift, low, full, masked, columns, kv_len,
                         CAUSAL, SPARSE, SUB, BLOCK_N, S_LAYOUT)  # fmt: skip
     if KIND == 2:
-        s = _mask_columns(s, (i - masked) * BLOCK_N, position, seen, listed, covered, BLOCK_N, S_LAYOUT)
+        s = _mask_columns(s, (i - masked) * BLOCK_N, position, listed, covered, BLOCK_N, S_LAYOUT)
     weights, top, total, decay = _weights(s, top, total, factor, KIND != 0, OFFSET)
     if FP8:
         acc = warpgroup_mma_wait(0, deps=[sum_flight])
@@ -187,7 +185,7 @@ def _step(
 @gluon.jit
 def _consume(
     half: gl.constexpr, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free,
-    out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, seen, listed, covered,
+    out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, listed, covered,
     first_row, first_position, q_len, kv_len, factor, values_scale, out_base, stride_ot, lse_base,
     HEAD_DIM: gl.constexpr, BLOCK_D: gl.constexpr, BLOCK_N: gl.constexpr, STAGES: gl.constexpr,
     SUB: gl.constexpr, CAUSAL: gl.constexpr, SPARSE: gl.constexpr, COLUMNS: gl.constexpr, FP8: gl.constexpr,
@@ -220,27 +218,27 @@ def _consume(
         if masked > 0:
             s = _mask_block(s, 0, position, list_base, shift, low, full, masked, columns, kv_len,
                             CAUSAL, SPARSE, SUB, BLOCK_N, S_LAYOUT)  # fmt: skip
-        if COLUMNS:
-            if masked == 0 and columns > 0:  # noqa: SIM102 - a constexpr and a scalar
-                s = _mask_columns(s, 0, position, seen, listed, covered, BLOCK_N, S_LAYOUT)
-        weights, top, total, decay = _weights(s, top, total, factor, True, OFFSET)
+        if COLUMNS:  # noqa: SIM102 - a constexpr and a scalar
+            if masked == 0 and columns > 0:
+                s = _mask_columns(s, 0, position, listed, covered, BLOCK_N, S_LAYOUT)
+        weights, top, total, _ = _weights(s, top, total, factor, True, OFFSET)
         for i in range(1, masked):
             weights, acc, top, total = _step(
                 i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
-                position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+                position, list_base, shift, low, full, masked, columns, listed, covered, kv_len,
                 1, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, FP8, OFFSET, S_LAYOUT, O_LAYOUT, P_LAYOUT,
             )  # fmt: skip
         if COLUMNS:
             for i in range(gl.maximum(masked, 1), masked + columns):
                 weights, acc, top, total = _step(
                     i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
-                    position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+                    position, list_base, shift, low, full, masked, columns, listed, covered, kv_len,
                     2, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, FP8, OFFSET, S_LAYOUT, O_LAYOUT, P_LAYOUT,
                 )  # fmt: skip
         for i in range(gl.maximum(masked + columns, 1), steps):
             weights, acc, top, total = _step(
                 i, weights, acc, top, total, q, k_tiles, v_tiles, k_ready, k_free, v_ready, v_free, factor,
-                position, list_base, shift, low, full, masked, columns, seen, listed, covered, kv_len,
+                position, list_base, shift, low, full, masked, columns, listed, covered, kv_len,
                 0, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, FP8, OFFSET, S_LAYOUT, O_LAYOUT, P_LAYOUT,
             )  # fmt: skip
         last = (steps - 1) % STAGES
@@ -261,7 +259,13 @@ def _consume(
     gl.store(out + out_base + places, acc.to(out.dtype.element_ty), mask=inside)
 
 
-@gluon.jit
+# sizes are not specialised on: a new length must not compile anew
+@gluon.jit(
+    do_not_specialize=[
+        "heads", "group", "bundle", "tiles", "q_len", "kv_len", "index_batch", "index_groups", "head_per_group",
+        "plan_batch", "rows", "words", "n_columns", "packed_per_kv",
+    ]
+)  # fmt: skip
 def hopper_forward_kernel(
     q_desc, k_desc, v_desc, packed_k_desc, packed_v_desc, out, lse,
     blocks, offsets, shifts, spans, covered, columns_list, q_scale, k_scale, v_scale,
@@ -286,7 +290,6 @@ def hopper_forward_kernel(
     listed = columns_list
     words_base = covered
     shift = 0
-    seen = 0
     columns = 0
     packed_head = 0
     SUB: gl.constexpr = K_BLOCK // BLOCK_N if SPARSE else 1
@@ -326,9 +329,9 @@ def hopper_forward_kernel(
     out_base = sequence.to(gl.int64) * stride_ob + head.to(gl.int64) * stride_oh
     lse_base = (sequence * heads + head).to(gl.int64) * q_len
 
-    q_tile = gl.allocate_shared_memory(q_desc.dtype, [2] + q_desc.block_type.shape, q_desc.layout)
-    k_tiles = gl.allocate_shared_memory(k_desc.dtype, [STAGES] + k_desc.block_type.shape, k_desc.layout)
-    v_tiles = gl.allocate_shared_memory(v_desc.dtype, [STAGES] + v_desc.block_type.shape, v_desc.layout)
+    q_tile = gl.allocate_shared_memory(q_desc.dtype, [2] + q_desc.block_type.shape, q_desc.layout)  # noqa: RUF005
+    k_tiles = gl.allocate_shared_memory(k_desc.dtype, [STAGES] + k_desc.block_type.shape, k_desc.layout)  # noqa: RUF005
+    v_tiles = gl.allocate_shared_memory(v_desc.dtype, [STAGES] + v_desc.block_type.shape, v_desc.layout)  # noqa: RUF005
     q_ready = gl.allocate_shared_memory(gl.int64, [1], mbarrier.MBarrierLayout())
     k_ready = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     k_free = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
@@ -346,13 +349,13 @@ def hopper_forward_kernel(
         [
             (_consume, (
                 0, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free,
-                out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, seen, listed, words_base,
+                out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, listed, words_base,
                 first_row, first_position, q_len, kv_len, factor, values_scale, out_base, stride_ot, lse_base,
                 HEAD_DIM, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, COLUMNS, FP8,
             )),
             (_consume, (
                 1, q_tile, k_tiles, v_tiles, q_ready, k_ready, k_free, v_ready, v_free,
-                out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, seen, listed, words_base,
+                out, lse, q_scale, list_base, shift, low, full, masked, columns, steps, listed, words_base,
                 first_row, first_position, q_len, kv_len, factor, values_scale, out_base, stride_ot, lse_base,
                 HEAD_DIM, BLOCK_D, BLOCK_N, STAGES, SUB, CAUSAL, SPARSE, COLUMNS, FP8,
             )),

@@ -14,7 +14,7 @@ from kernels import device
 from kernels.device import Config
 from kernels.index import BlockIndex
 from kernels.problem import FP8, Problem
-from kernels.triton.plan import gather_columns, plan
+from kernels.triton.plan import gather_columns, padded_columns, plan
 from kernels.triton.strides import descriptor_strides
 
 ROWS = 128
@@ -88,19 +88,22 @@ def launch(
     if index is not None:
         planned = plan(index, sizes, None, None)
         spans, covered = planned.spans, planned.covered
-        tables = (index.blocks, index.offsets, index.shifts, index.columns)
+        tables = (index.blocks, index.offsets, index.shifts, nothing)
         plan_batch, rows, groups, index_batch = spans.shape[0], index.rows, index.groups, index.batch
         words, capacity = covered.shape[-1], index.columns.shape[-1]
         if capacity:
+            tables = (*tables[:3], padded_columns(index))
+            capacity = tables[3].shape[-1]
             packed = [gather_columns(x, index, sizes) for x in (k, v)]
             packed_k_desc, packed_v_desc = (_descriptor(x, [1, 1, config.block_n, block_d]) for x in packed)
             packed_per_kv = packed[0].shape[1] // sizes.kv_heads
     q_scale, k_scale, v_scale = (nothing if s is None else s for s in scales)
+    bundle = sizes.group  # heads over one KV head side by side, so that they share its keys through the L2 cache
     hopper_forward_kernel[(tiles * sizes.heads * sizes.batch,)](
         _descriptor(q, [1, 1, ROWS // 2, block_d]), k_desc, v_desc, packed_k_desc, packed_v_desc, out, lse,
         *tables[:3], spans, covered, tables[3], q_scale, k_scale, v_scale,
         *out.stride()[:3],
-        sizes.heads, sizes.group, config.bundle or sizes.heads, tiles, sizes.q_len, sizes.kv_len, sizes.scale,
+        sizes.heads, sizes.group, bundle, tiles, sizes.q_len, sizes.kv_len, sizes.scale,
         index_batch, groups, sizes.heads // groups, plan_batch, rows, words, capacity, packed_per_kv,
         HEAD_DIM=sizes.head_dim, BLOCK_D=block_d, BLOCK_N=config.block_n, STAGES=config.num_stages,
         Q_BLOCK=ROWS if index is None else index.q_block, K_BLOCK=config.block_n if index is None else index.k_block,
@@ -134,7 +137,5 @@ def _descriptor(x: Tensor, block: list[int]):  # type: ignore[no-untyped-def]
     from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
 
     item = x.element_size()
-    layout = NVMMASharedLayout(
-        swizzle_byte_width=min(128, block[-1] * item), element_bitwidth=8 * item, rank=4
-    )
+    layout = NVMMASharedLayout(swizzle_byte_width=min(128, block[-1] * item), element_bitwidth=8 * item, rank=4)
     return TensorDescriptor(x, list(x.shape), descriptor_strides(x), block, layout)

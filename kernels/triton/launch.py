@@ -16,11 +16,11 @@ from kernels.device import Config
 from kernels.fp8 import dequantize, scale_block
 from kernels.index import BlockIndex
 from kernels.problem import FP8, Problem
-from kernels.triton.quantize_rows import quantize_rows
-from kernels.triton.strides import descriptor_strides
 from kernels.triton import hopper_launch
 from kernels.triton.forward import attention_forward_kernel
-from kernels.triton.plan import gather_columns, plan
+from kernels.triton.plan import gather_columns, padded_columns, plan
+from kernels.triton.quantize_rows import quantize_rows
+from kernels.triton.strides import descriptor_strides
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 _TUNE_FROM = 1 << 27
@@ -110,8 +110,15 @@ def _fit(config: Config, index: BlockIndex | None, sizes: Problem) -> Config:
     if index is not None:
         block_m, block_n = min(block_m, index.q_block), min(block_n, index.k_block)
     block_m = min(block_m, max(16, triton.next_power_of_2(sizes.q_len)))
-    warps = config.num_warps if block_m >= 128 else min(config.num_warps, 4)
+    warps = config.num_warps if block_m >= config.block_m else min(config.num_warps, 4)
     return replace(config, block_m=block_m, block_n=block_n, num_warps=warps)
+
+
+def _precision(q: Tensor) -> str:
+    """How float32 products are formed: exactly, on tensor cores by three products of halves where there are any."""
+    if q.dtype != torch.float32:
+        return "tf32"
+    return "tf32x3" if device.capability(q.device)[0] >= 8 else "ieee"
 
 
 def descriptor(x: Tensor, block: list[int]) -> TensorDescriptor | None:
@@ -131,9 +138,7 @@ def _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, config) -> No
     block_d = triton.next_power_of_2(sizes.head_dim)
     block_n = max(config.block_n, 32) if fp8 else config.block_n  # e4m3 dots are 32 deep
     k_desc = v_desc = None
-    if config.descriptors and not (
-        INTERPRETED and fp8
-    ):  # the interpreter wants 16-byte steps, the device does not
+    if config.descriptors and not (INTERPRETED and fp8):  # the interpreter wants 16-byte steps, the device does not
         k_desc = descriptor(k, [1, 1, block_n, block_d])
         if fp8:
             v_desc = descriptor(v.transpose(2, 3), [1, 1, block_d, block_n])
@@ -141,7 +146,7 @@ def _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, config) -> No
             v_desc = descriptor(v, [1, 1, block_n, block_d])
     descriptors = k_desc is not None and v_desc is not None
     tiles = triton.cdiv(sizes.q_len, config.block_m)
-    spans = covered = packed_k = packed_v = None
+    spans = covered = listed = packed_k = packed_v = None
     index_args = (None, None, None)
     plan_batch, rows, groups, index_batch, words, capacity, padded, packed_per_kv = 1, 1, 1, 1, 0, 0, 0, 1
     if index is not None:
@@ -151,14 +156,15 @@ def _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, config) -> No
         plan_batch, rows, groups, index_batch = spans.shape[0], index.rows, index.groups, index.batch
         words, capacity = covered.shape[-1], index.columns.shape[-1]
         if capacity:
+            listed = padded_columns(index)
             packed_k, packed_v = gather_columns(k, index, sizes), gather_columns(v, index, sizes)
-            padded, packed_per_kv = packed_k.shape[2], packed_k.shape[1] // sizes.kv_heads
+            capacity, padded, packed_per_kv = listed.shape[-1], packed_k.shape[2], packed_k.shape[1] // sizes.kv_heads
     keys_per_scale = 0
     if fp8 and k_scale.shape[2] > 1:
         keys_per_scale = scale_block(sizes.kv_len, k_scale.shape[2]) or 0
     attention_forward_kernel[(tiles * sizes.heads * sizes.batch,)](
         q, k, v, k_desc if descriptors else None, v_desc if descriptors else None, out, lse,
-        *index_args, spans, covered, None if index is None else index.columns, packed_k, packed_v,
+        *index_args, spans, covered, listed, packed_k, packed_v,
         q_lens, kv_lens, q_scale, k_scale, v_scale, None,
         *q.stride()[:3], *k.stride()[:3], *v.stride(), *out.stride()[:3],
         sizes.heads, sizes.group, tiles, sizes.q_len, sizes.kv_len, sizes.scale,
@@ -168,6 +174,6 @@ def _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, config) -> No
         Q_BLOCK=index.q_block if index is not None else 1, K_BLOCK=index.k_block if index is not None else 1,
         CAUSAL=causal, SPARSE=index is not None, COLUMNS=capacity > 0, VARLEN=q_lens is not None,
         DESCRIPTORS=descriptors, FP8=fp8, SCALE_BLOCK=keys_per_scale, ORDERED=False,
-        PRECISION="ieee" if q.dtype == torch.float32 else "tf32", WARP_SPECIALIZE=False,
+        PRECISION=_precision(q), WARP_SPECIALIZE=False,
         num_warps=config.num_warps, num_stages=config.num_stages,
     )  # fmt: skip

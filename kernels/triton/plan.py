@@ -48,7 +48,9 @@ def _below(blocks, shift, low, high, limit, STEPS: tl.constexpr):
     return low - first
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=["groups", "rows", "index_batch", "n_columns", "words", "q_len", "kv_len"],
+)
 def _plan_kernel(
     blocks,
     offsets,
@@ -107,9 +109,7 @@ def _plan_kernel(
     for tile in range(0, tl.cdiv(seen, TILE)):
         place = tile * TILE + lane
         key = tl.load(listed + place, mask=place < seen, other=-1)
-        at = _below(
-            blocks, shift, offset, offset + count, key + 1, STEPS
-        )  # blocks that begin at or before the key
+        at = _below(blocks, shift, offset, offset + count, key + 1, STEPS)  # blocks that begin at or before the key
         nearest = tl.load(blocks + offset + at - 1, mask=at > 0, other=-K_BLOCK) + shift
         held = (place >= seen) | ((at > 0) & (key < nearest + K_BLOCK))
         packed = tl.sum(tl.reshape(held.to(tl.int32), (TILE // 32, 32)) << bits[None, :], axis=1)
@@ -117,7 +117,7 @@ def _plan_kernel(
         tl.store(covered + program.to(tl.int64) * words + word, packed)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["groups", "kv_group", "index_batch", "n_columns", "padded"])
 def _gather_kernel(
     x,
     columns,
@@ -187,6 +187,14 @@ def plan(index: BlockIndex, sizes: Problem, q_lens: Tensor | None, kv_lens: Tens
             num_warps=1,
         )
     return Plan(spans, covered)
+
+
+def padded_columns(index: BlockIndex) -> Tensor:
+    """The columns [B, G, padded], int32, with a position behind every query in the unused places."""
+    capacity = index.columns.shape[-1]
+    padded = torch.nn.functional.pad(index.columns, (0, -capacity % COLUMN_TILE))
+    place = torch.arange(padded.shape[-1], device=index.device)
+    return padded.masked_fill_(place >= index.column_counts.unsqueeze(-1), 2**31 - 1)
 
 
 def gather_columns(x: Tensor, index: BlockIndex, sizes: Problem) -> Tensor:

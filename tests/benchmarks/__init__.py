@@ -1,0 +1,1 @@
+"""What measures: one module per operation, each prints its table and writes JSON."""

@@ -1,0 +1,82 @@
+"""A benchmark's results: a short table for people, JSON with where and how they were measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def milliseconds(run: Callable[[], object], *, budget: float = 300.0) -> float:
+    """Median time of `run` on the GPU over about `budget` milliseconds (at least 3 runs), after a warm-up."""
+    run()
+    torch.cuda.synchronize()
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < budget and len(times) < 100):
+        start.record()
+        run()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end))
+    return sorted(times)[len(times) // 2]
+
+
+def environment() -> dict[str, Any]:
+    """Device, versions, commit, command and time."""
+    import triton
+
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "device": properties.name,
+        "processors": properties.multi_processor_count,
+        "torch": torch.__version__,
+        "triton": triton.__version__,
+        "python": sys.version.split()[0],
+        "commit": os.environ.get("OMNIBUS_COMMIT") or _commit(),
+        "command": " ".join(["python", "-m", *_module(), *sys.argv[1:]]),
+        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+    }
+
+
+def show(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Prints the rows as a table of aligned columns."""
+    cells = [[_text(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(c), *(len(line[i]) for line in cells)) for i, c in enumerate(columns)]
+    for line in [list(columns), *cells]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes environment and rows as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"environment": environment(), "rows": list(rows)}, indent=1) + "\n")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and abs(value) < 10
+        else f"{value:.1f}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _module() -> list[str]:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return [spec.name] if spec else [Path(sys.argv[0]).stem]
+
+
+def _commit() -> str:
+    run = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return run.stdout.strip() or "unknown"

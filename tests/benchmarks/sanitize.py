@@ -1,0 +1,34 @@
+"""One small run of every kernel, for compute-sanitizer: `compute-sanitizer python -m tests.benchmarks.sanitize`."""
+
+from __future__ import annotations
+
+import torch
+
+from kernels import BlockIndex, dense_attention, sparse_attention
+from kernels.device import Config
+from kernels.fp8 import quantize
+from kernels.problem import check
+from kernels.triton.launch import attend
+
+
+def main() -> None:
+    """Dense, sparse with columns and diagonals, e4m3; each by the default and by the portable kernel."""
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, h, t, 128, device="cuda").bfloat16() for h, t in ((4, 200), (2, 333), (2, 333)))
+    columns = torch.arange(0, 333, 5, device="cuda", dtype=torch.int32).expand(1, 2, -1)
+    diagonals = torch.tensor([0, 40, 300], device="cuda", dtype=torch.int32).expand(1, 2, -1)
+    index = BlockIndex.vertical_slash(columns, diagonals, q_len=200, kv_len=333)
+    (k8, k_scale), (v8, v_scale) = quantize(k), quantize(v)
+    dense_attention(q, k, v)
+    sparse_attention(q, k, v, index)
+    dense_attention(q, k8, v8, k_scale=k_scale, v_scale=v_scale)
+    nothing = {"q_lens": None, "kv_lens": None, "k_scale": None, "v_scale": None}
+    for config in (Config(128, 64, 8, 3, True), Config(64, 64, 4, 2)):
+        attend(q, k, v, check(q, k, v), causal=True, index=None, config=config, **nothing)
+        attend(q, k, v, check(q, k, v, index=index), causal=True, index=index, config=config, **nothing)
+    torch.cuda.synchronize()
+    print("every kernel ran")
+
+
+if __name__ == "__main__":
+    main()
