@@ -13,6 +13,9 @@ from ingest import Document, PackedEntry
 
 NEW_LINE = re.compile(r"\n(?=\s*(?:\n|[#>*+|-]|\d+[.)]|\d+\.\d))|\n[ \t]*\n")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+IMPORT = re.compile(r"(from|import|#include|use|require)\b")
+IMPORT_SHARE = 0.5
+"""A line that only brings a name in proves little about it."""
 LONGEST = 400
 CLOSE = 0.75
 """Share of the best sentence's weight that makes another one a candidate too."""
@@ -75,6 +78,7 @@ def rank(pool: Sequence[Sentence], question: str, answer: str, *, most: int) -> 
     for i, held in enumerate(words):
         score = sum(weight[w] for w in held & asked) + NEWS * sum(weight[w] for w in held & (said - asked))
         if score > 0:
+            score *= IMPORT_SHARE if IMPORT.match(pool[i].text) else 1.0
             scored.append((score / (1 + 0.02 * len(held)), i))
     scored.sort(key=lambda pair: (-pair[0], pair[1]))
     out: list[Sentence] = []
