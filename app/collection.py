@@ -145,7 +145,7 @@ class Collection:
         head, tail = self._frame(engine, "", ())
         budget = self._budget(engine, head, tail, None)
         chosen, reason = choose_mode(corpus, budget, mode)
-        cached, read_tokens = 0, min(corpus, budget.effective_window - budget.spoken_for)
+        cached, read_tokens = 0, min(corpus, budget.packed_window - budget.spoken_for)
         if chosen == "whole":
             read_tokens = corpus
             prefix = [*head, *pack_whole(documents, encode, fence=self.fence, cache=cache).token_ids.tolist()]
@@ -182,7 +182,9 @@ class Collection:
 
     def _budget(self, engine: Engine, head: list[int], tail: list[int], max_new_tokens: int | None) -> Budget:
         reserve = max_new_tokens or self.library.settings.max_new_tokens
-        return Budget(engine.model.window, engine.model.effective_window, len(head) + len(tail) + reserve)
+        model = engine.model
+        spoken_for = len(head) + len(tail) + reserve
+        return Budget(model.window, model.effective_window, model.packed_window, spoken_for)
 
     def _prepare(
         self, engine: Engine, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None

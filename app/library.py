@@ -11,11 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from app.database.models import CollectionRow, DocumentRow, MeasurementRow
 from app.database.session import open_database
 from app.errors import NoSuchCollection
+from app.search import Search
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ class Library:
         """Forget a collection and its documents; raises NoSuchCollection."""
         self.require(name)
         with self.sessions.begin() as db:
-            db.execute(delete(CollectionRow).where(CollectionRow.name == name))
+            row = db.scalars(select(CollectionRow).where(CollectionRow.name == name)).one()
+            Search(db, row.id).drop()
+            db.delete(row)
 
     def require(self, name: str) -> None:
         """Raise NoSuchCollection where nothing was ever added under that name."""

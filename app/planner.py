@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.answer import Mode
-from app.shelf import Hit
+from app.search import Hit
 from ingest import Document, Encode, Excerpt, PackedPrompt, TokenCache, pack
 
 ModeChoice = Literal["auto", "whole", "packed"]
@@ -41,10 +41,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Tokens a prompt may take: the model's window, what it answers well, and what is spoken for already."""
+    """Tokens a prompt may take: the model's window, what it answers well from, the share that picked passages may
+    fill, and what is spoken for already (question, frame, answer)."""
 
     window: int
     effective_window: int
+    packed_window: int
     spoken_for: int
 
 
@@ -73,14 +75,14 @@ def pack_whole(documents: Sequence[Document], encode: Encode, *, fence: str, cac
 def pack_passages(
     documents: Sequence[Document], hits: Sequence[Hit], encode: Encode, *, fence: str, budget: Budget
 ) -> PackedPrompt:
-    """The best passages that fit the effective window, in source order; neighbours become one excerpt.
+    """The best passages that fit the packed window, in source order; neighbours become one excerpt.
 
     Where nothing shares a word with the question, the documents' beginnings stand in.
     """
     by_path = {d.path: d for d in documents}
     if not hits:
         hits = [Hit(d.path, 0, d.line_start(min(40, d.line_count + 1))) for d in documents]
-    left = budget.effective_window - budget.spoken_for
+    left = budget.packed_window - budget.spoken_for
     chosen: list[Hit] = []
     for hit in hits:
         document = by_path.get(hit.path)

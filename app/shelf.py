@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from sqlalchemy import Select, delete, select, text
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session, sessionmaker, undefer
 
 from app.database.models import CollectionRow, DocumentRow, PassageRow
 from app.errors import NoSuchDocument
-from app.words import content_words
+from app.search import Hit, Search
 from ingest import Document, Page, Verdict, passages
 
 PASSAGE_CHARS = 1200
@@ -33,15 +33,6 @@ class DocumentInfo:
     confidence: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A passage that full-text search found, the best first."""
-
-    path: str
-    start: int
-    end: int
-
-
 class Shelf:
     """All that is kept of a collection's documents; every method is one transaction."""
 
@@ -59,9 +50,11 @@ class Shelf:
                 collection = CollectionRow(name=self.name)
                 db.add(collection)
                 db.flush()
+                Search(db, collection.id).create()
             return [self._put(db, collection.id, document) for document in documents]
 
     def _put(self, db: Session, collection_id: int, document: Document) -> Document:
+        search = Search(db, collection_id)
         while True:
             same = (DocumentRow.collection_id == collection_id, DocumentRow.path == document.path)
             row = db.scalar(select(DocumentRow).where(*same))
@@ -71,6 +64,7 @@ class Shelf:
         if row is not None:
             if row.content_hash == document.content_hash and row.status == document.verdict.status:
                 return document
+            search.forget(row.id)
             db.delete(row)
             db.flush()
         row = DocumentRow(
@@ -95,10 +89,7 @@ class Shelf:
             db.add(made)
             db.flush()
             body = document.text[passage.start : passage.end]
-            db.execute(
-                text("INSERT INTO passage_text (rowid, path, heading, text) VALUES (:id, :path, :heading, :text)"),
-                {"id": made.id, "path": document.path, "heading": passage.heading, "text": body},
-            )
+            search.add(made.id, document.path, passage.heading, body)
         return document
 
     def infos(self) -> list[DocumentInfo]:
@@ -126,23 +117,18 @@ class Shelf:
             row = db.scalar(self._query().where(DocumentRow.path == path))
             if row is None:
                 raise NoSuchDocument(path)
+            Search(db, row.collection_id).forget(row.id)
             db.execute(delete(DocumentRow).where(DocumentRow.id == row.id))
 
     def search(self, question: str, *, limit: int = 200) -> list[Hit]:
-        """Passages that share words with the question, by BM25; path and heading count more than the body."""
-        words = set(content_words(question))
-        if not words:
-            return []
-        match = " OR ".join(f'"{w}"' for w in sorted(words))
-        query = text(
-            'SELECT d.path, p.start, p."end" FROM passage_text JOIN passage p ON p.id = passage_text.rowid '
-            "JOIN document d ON d.id = p.document_id JOIN collection c ON c.id = d.collection_id "
-            "WHERE passage_text MATCH :match AND c.name = :name "
-            "ORDER BY bm25(passage_text, 2.0, 4.0, 1.0), p.id LIMIT :limit"
-        )
+        """Passages that share words with the question, by BM25."""
         with self._sessions() as db:
-            found = db.execute(query, {"match": match, "name": self.name, "limit": limit})
-            return [Hit(path, start, end) for path, start, end in found]
+            identity = self._identity(db)
+            return [] if identity is None else Search(db, identity).find(question, limit=limit)
+
+    def _identity(self, db: Session) -> int | None:
+        """The collection's number, where it exists."""
+        return db.scalar(select(CollectionRow.id).where(CollectionRow.name == self.name))
 
     def _query(self) -> Select[DocumentRow]:
         return select(DocumentRow).join(CollectionRow).where(CollectionRow.name == self.name)

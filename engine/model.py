@@ -43,6 +43,7 @@ class LanguageModel:
         self.window = int(model.config.max_position_embeddings)
         known = _known(name)
         self.effective_window = min(self.window, int(known.get("effective_window", self.window)))
+        self.packed_window = min(self.effective_window, int(known.get("packed_window", self.window)))
         self.brief: bool = known.get("prompt") == "brief"
         self.stop_ids = _stop_ids(model, tokenizer)
         self.tokenizer_digest = fingerprint.tokenizer

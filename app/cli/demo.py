@@ -14,7 +14,7 @@ CODE = "json"
 QUESTIONS = (
     ("samples", "Who is the warden of the hut?", "Varga"),
     ("samples", "How many solar panels does the roof carry?", "18"),
-    ("code", "What exception is raised when the JSON document is not valid?", "JSONDecodeError"),
+    ("code", "Which class encodes Python data structures as JSON?", "JSONEncoder"),
 )
 """Collection, question, and what a right answer holds."""
 SOONER = 5.0

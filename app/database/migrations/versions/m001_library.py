@@ -1,4 +1,4 @@
-"""Collections, documents, passages with full-text search, measurements."""
+"""Collections, documents, passages, measurements. Each collection's full-text index is a table made by app.search."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -45,11 +45,6 @@ def upgrade() -> None:
         sa.Column("start", sa.Integer, nullable=False),
         sa.Column("end", sa.Integer, nullable=False),
         sa.Column("heading", sa.String, nullable=False),
-    )
-    op.execute("CREATE VIRTUAL TABLE passage_text USING fts5(path, heading, text, tokenize='porter unicode61')")
-    op.execute(
-        "CREATE TRIGGER passage_deleted AFTER DELETE ON passage "
-        "BEGIN DELETE FROM passage_text WHERE rowid = old.id; END"
     )
     op.create_table(
         "measurement",
