@@ -13,7 +13,7 @@ Query block r of group g in sequence b attends, for i < counts[b, g, r], to the 
 `blocks[offsets[b, g, r] + i] + shifts[b, g, r]`, and to the single keys `columns[b, g, :column_counts[b, g]]`
 that no block of that row covers. Keys below 0 or behind the query (bottom-right causal) never count, so a block
 may stick out on either side. Key starts are token positions and need no alignment; `alignment` is a number that
-is known to divide all of them (the kernels only use whether it is a multiple of 16).
+is known to divide all of them (the 8-bit kernels load faster where it is a multiple of 16).
 
 Lists may be shared: dense rows are prefixes of one list, and the rows of a slash pattern are one list of
 *relative* starts per head, moved by `shifts`; so an index is small however long the prompt is. Query head h reads

@@ -1,4 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
+# ruff: noqa: RUF005
 """The attention kernel for Hopper (sm_90), in Gluon: warp-specialised, with asynchronous matrix units.
 
 One program holds 128 queries of one head. A producer warp reads the row's list and streams tiles of keys and values
@@ -218,7 +219,7 @@ def _consume(
         if masked > 0:
             s = _mask_block(s, 0, position, list_base, shift, low, full, masked, columns, kv_len,
                             CAUSAL, SPARSE, SUB, BLOCK_N, S_LAYOUT)  # fmt: skip
-        if COLUMNS:  # noqa: SIM102 - a constexpr and a scalar
+        if COLUMNS:  # noqa: SIM102 - a constexpr, then a scalar
             if masked == 0 and columns > 0:
                 s = _mask_columns(s, 0, position, listed, covered, BLOCK_N, S_LAYOUT)
         weights, top, total, _ = _weights(s, top, total, factor, True, OFFSET)
@@ -329,9 +330,9 @@ def hopper_forward_kernel(
     out_base = sequence.to(gl.int64) * stride_ob + head.to(gl.int64) * stride_oh
     lse_base = (sequence * heads + head).to(gl.int64) * q_len
 
-    q_tile = gl.allocate_shared_memory(q_desc.dtype, [2] + q_desc.block_type.shape, q_desc.layout)  # noqa: RUF005
-    k_tiles = gl.allocate_shared_memory(k_desc.dtype, [STAGES] + k_desc.block_type.shape, k_desc.layout)  # noqa: RUF005
-    v_tiles = gl.allocate_shared_memory(v_desc.dtype, [STAGES] + v_desc.block_type.shape, v_desc.layout)  # noqa: RUF005
+    q_tile = gl.allocate_shared_memory(q_desc.dtype, [2] + q_desc.block_type.shape, q_desc.layout)
+    k_tiles = gl.allocate_shared_memory(k_desc.dtype, [STAGES] + k_desc.block_type.shape, k_desc.layout)
+    v_tiles = gl.allocate_shared_memory(v_desc.dtype, [STAGES] + v_desc.block_type.shape, v_desc.layout)
     q_ready = gl.allocate_shared_memory(gl.int64, [1], mbarrier.MBarrierLayout())
     k_ready = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())
     k_free = gl.allocate_shared_memory(gl.int64, [STAGES, 1], mbarrier.MBarrierLayout())

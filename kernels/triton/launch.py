@@ -23,8 +23,8 @@ from kernels.triton.quantize_rows import quantize_rows
 from kernels.triton.strides import descriptor_strides
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-_TUNE_FROM = 1 << 27
-"""Queries x keys x heads from which a first call tries the candidate configurations."""
+_TUNE_FROM, _TUNE_UP_TO = 1 << 27, 1 << 37
+"""Queries x keys x heads between which a first call tries the candidates: long enough to tell, short enough to wait."""
 
 
 def attend(
@@ -90,7 +90,7 @@ def _choose(q, k, v, sizes, causal, index, lens, scales, out, lse) -> Config:  #
     choices = list(dict.fromkeys(_fit(choice, index, sizes) for choice in choices))
     work = sizes.q_len * sizes.kv_len * sizes.heads * sizes.batch
     measure = None
-    if q.device.type == "cuda" and work >= _TUNE_FROM and not torch.cuda.is_current_stream_capturing():
+    if q.device.type == "cuda" and _TUNE_FROM <= work <= _TUNE_UP_TO and not torch.cuda.is_current_stream_capturing():
 
         def measure(choice: Config) -> float:
             run = lambda: _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, choice)  # noqa: E731
@@ -138,7 +138,8 @@ def _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, config) -> No
     block_d = triton.next_power_of_2(sizes.head_dim)
     block_n = max(config.block_n, 32) if fp8 else config.block_n  # e4m3 dots are 32 deep
     k_desc = v_desc = None
-    if config.descriptors and not (INTERPRETED and fp8):  # the interpreter wants 16-byte steps, the device does not
+    # the copy engine wants 16-byte steps along the innermost dimension, which of 8-bit values is the tokens
+    if config.descriptors and not (fp8 and index is not None and index.alignment % 16):
         k_desc = descriptor(k, [1, 1, block_n, block_d])
         if fp8:
             v_desc = descriptor(v.transpose(2, 3), [1, 1, block_d, block_n])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kernels import BlockIndex, dense_attention, sparse_attention
 from kernels.fp8 import quantize
-from tests.benchmarks.report import milliseconds, show, write
+from tests.benchmarks.report import milliseconds, race, show, write
 
 HEADS, KV_HEADS, DIM = 32, 8, 128
 Row = dict[str, Any]
@@ -112,19 +112,16 @@ def baselines(q: Tensor, k: Tensor, v: Tensor) -> Iterator[tuple[str, Callable[[
 def dense_case(tokens: int, target: str) -> list[Row]:
     """bf16, and before it the baselines; at 128K also e4m3 with its error."""
     q, k, v = tensors(tokens)
-    operations, rows = dense_operations(tokens), []
+    runs: dict[str, Callable[[], object]] = {}
     for name, run in baselines(q, k, v):
         try:
-            rows.append(row(f"dense, {name}", tokens, milliseconds(run), operations, ""))
+            run()
+            runs[f"dense, {name}"] = run
         except RuntimeError as reason:
             print(f"{name}: {reason}")
-    best = max((line["tflops"] for line in rows), default=None)
-
-    def ours(case: str, run: Callable[[], object], target: str, **more: Any) -> None:
-        line = row(case, tokens, milliseconds(run), operations, target, **more)
-        rows.append(line | {"share": line["tflops"] / best if best else None})
-
-    ours("dense", lambda: dense_attention(q, k, v), target)
+    others = list(runs)
+    runs["dense"] = lambda: dense_attention(q, k, v)
+    targets, errors = {"dense": target, "dense, e4m3": "800 TFLOP/s"}, {}
     if tokens >= 131072:
         (k8, k_scale), (v8, v_scale) = quantize(k), quantize(v)
 
@@ -132,8 +129,16 @@ def dense_case(tokens: int, target: str) -> list[Row]:
             return dense_attention(q, k8, v8, k_scale=k_scale, v_scale=v_scale)
 
         out, exact = in_fp8()[0].float(), dense_attention(q, k, v)[0].float()
-        ours("dense, e4m3", in_fp8, "800 TFLOP/s", error=((out - exact).norm() / exact.norm()).item())
-    return rows
+        errors["dense, e4m3"] = ((out - exact).norm() / exact.norm()).item()
+        runs["dense, e4m3"] = in_fp8
+    times = race(runs)
+    best = min((times[name] for name in others), default=None)
+    return [
+        row(name, tokens, time, dense_operations(tokens), targets.get(name, ""))
+        | ({} if name in others or best is None else {"share": best / time})
+        | ({"error": errors[name]} if name in errors else {})
+        for name, time in times.items()
+    ]
 
 
 def ballast(tokens: int) -> Tensor:

@@ -16,17 +16,33 @@ import torch
 
 def milliseconds(run: Callable[[], object], *, budget: float = 300.0) -> float:
     """Median time of `run` on the GPU over about `budget` milliseconds (at least 3 runs), after a warm-up."""
-    run()
+    return race({"": run}, budget=budget)[""]
+
+
+def race(runs: dict[str, Callable[[], object]], *, budget: float = 300.0) -> dict[str, float]:
+    """Median times in milliseconds of several runs.
+
+    They are taken in turns, so that a hot card is as hot for each of them, and each with the L2 cache emptied first,
+    as triton.testing.do_bench does.
+    """
+    for run in runs.values():
+        run()
     torch.cuda.synchronize()
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < budget and len(times) < 100):
-        start.record()
-        run()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end))
-    return sorted(times)[len(times) // 2]
+    cache = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    spent, rounds = 0.0, 0
+    while rounds < 3 or (spent < budget * len(runs) and rounds < 100):
+        for name, run in runs.items():
+            cache.zero_()
+            start.record()
+            run()
+            end.record()
+            end.synchronize()
+            times[name].append(start.elapsed_time(end))
+            spent += times[name][-1]
+        rounds += 1
+    return {name: sorted(taken)[len(taken) // 2] for name, taken in times.items()}
 
 
 def environment() -> dict[str, Any]:

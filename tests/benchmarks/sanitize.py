@@ -1,14 +1,39 @@
-"""One small run of every kernel, for compute-sanitizer: `compute-sanitizer python -m tests.benchmarks.sanitize`."""
+"""One small run of every kernel, for compute-sanitizer: `compute-sanitizer python -m tests.benchmarks.sanitize`.
+
+With the argument `control` only a kernel that starts warp-specialised partitions which do nothing: what racecheck
+reports of it is Triton's own hand-over of arguments to partitions, whose barriers the tool does not follow.
+"""
 
 from __future__ import annotations
 
+import sys
+
 import torch
+from triton.experimental import gluon
+from triton.experimental.gluon import language as gl
 
 from kernels import BlockIndex, dense_attention, sparse_attention
 from kernels.device import Config
 from kernels.fp8 import quantize
 from kernels.problem import check
 from kernels.triton.launch import attend
+
+
+@gluon.jit
+def _partition(x, number: gl.constexpr):
+    gl.store(x + number, number)
+
+
+@gluon.jit
+def _control_kernel(x):
+    gl.warp_specialize([(_partition, (x, 0)), (_partition, (x, 1)), (_partition, (x, 2))], [4, 1], [240, 24])
+
+
+def control() -> None:
+    """Starts partitions that store one number each."""
+    x = torch.zeros(3, dtype=torch.int32, device="cuda")
+    _control_kernel[(8,)](x, num_warps=4)
+    print("control:", x.tolist())
 
 
 def main() -> None:
@@ -31,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    control() if sys.argv[1:] == ["control"] else main()
