@@ -44,13 +44,13 @@ def _capability(index: int) -> tuple[int, int]:
 def candidates(capability: tuple[int, int], itemsize: int, head_dim: int) -> list[Config]:
     """Configurations worth trying for this device, element size and head dimension; the first is the default.
 
-    Each compiles without register spills for its devices (tests/kernels/test_compilation.py), float32 at head
+    Each compiles without register spills in its main loop (tests/kernels/test_compilation.py), float32 at head
     dimensions above 128 excepted.
     """
     major = capability[0]
     wide = head_dim > 128
     if itemsize >= 4:  # float32 is for checking, not for speed: tiles that fit every device
-        return [Config(16, 32, 8, 1) if wide else Config(32, 32, 4, 2)]
+        return [Config(16, 32, 8, 1) if wide else Config(32, 32, 8, 1)]
     if major == 9:
         portable = [Config(128, 32, 8, 2, True)] if wide else [Config(128, 64, 8, 3, True)]
         if itemsize == 1:
