@@ -30,9 +30,13 @@ def dense_attention(
     return _attend(q, k, v, sizes, causal)
 
 
-def flash(q: Tensor, k: Tensor, v: Tensor, scale: float, *, causal: bool = False) -> tuple[Tensor, Tensor]:
-    """torch's CPU flash attention [B, H, T, D] with its logsumexp [B, H, Tq]; causal means top-left."""
-    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, scale=scale)
+def flash(
+    q: Tensor, k: Tensor, v: Tensor, scale: float, *, causal: bool = False, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """torch's CPU flash attention [B, H, T, D] with its logsumexp [B, H, Tq]; causal means top-left, mask is added."""
+    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        q, k, v, 0.0, causal, attn_mask=mask, scale=scale
+    )
     return out, lse.float()
 
 

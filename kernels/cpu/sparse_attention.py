@@ -8,7 +8,6 @@ from torch import Tensor
 from kernels.cpu.dense_attention import flash
 from kernels.fp8 import dequantize
 from kernels.index import BlockIndex
-from kernels.merge import merge_attention
 from kernels.problem import Problem, check
 
 
@@ -80,16 +79,17 @@ def _row(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, position: int, scale: fl
     """q [heads, rows, D] from `position` on over the keys of one KV head [Tk, D]; returns out and lse of that shape."""
     heads, rows, dim = q.shape
     everyone = keys <= position
-    seen, partly = keys[everyone], keys[~everyone]
-    parts = []
-    if seen.numel():
-        keys_seen, values_seen = (x.index_select(0, seen).view(1, 1, -1, dim) for x in (k, v))
-        out, lse = flash(q.reshape(1, 1, -1, dim), keys_seen, values_seen, scale)
-        parts.append((out.view(heads, rows, dim), lse.view(heads, rows)))
-    if partly.numel():
-        allowed = partly <= torch.arange(position, position + rows).unsqueeze(-1)
-        scores = (q.float() @ k.index_select(0, partly).float().T).mul_(scale).masked_fill_(~allowed, -torch.inf)
-        lse = scores.logsumexp(-1)
-        weights = torch.exp(scores - lse.unsqueeze(-1)).masked_fill_(~allowed, 0)
-        parts.append((weights.to(q.dtype) @ v.index_select(0, partly), lse))
-    return parts[0] if len(parts) == 1 else merge_attention(*parts[0], *parts[1])
+    picked_k, picked_v = k.index_select(0, keys), v.index_select(0, keys)
+    if bool(everyone.all()):
+        out, lse = flash(q.reshape(1, 1, -1, dim), picked_k.view(1, 1, -1, dim), picked_v.view(1, 1, -1, dim), scale)
+        return out.view(heads, rows, dim), lse.view(heads, rows)
+    allowed = keys <= torch.arange(position, position + rows).unsqueeze(-1)
+    if bool(everyone.any()):  # then every query has a key, which torch's kernel needs
+        shown = (x.expand(1, heads, -1, -1) for x in (picked_k, picked_v))
+        mask = torch.zeros(allowed.shape, dtype=q.dtype).masked_fill_(~allowed, -torch.inf)
+        out, lse = flash(q.unsqueeze(0), *shown, scale=scale, mask=mask.view(1, 1, *mask.shape))
+        return out[0], lse[0]
+    scores = (q.float() @ picked_k.float().T).mul_(scale).masked_fill_(~allowed, -torch.inf)
+    lse = scores.logsumexp(-1)
+    weights = torch.exp(scores - lse.unsqueeze(-1)).masked_fill_(~allowed, 0)
+    return weights.to(q.dtype) @ picked_v, lse
