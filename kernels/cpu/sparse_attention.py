@@ -85,9 +85,9 @@ def _row(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, position: int, scale: fl
         return out.view(heads, rows, dim), lse.view(heads, rows)
     allowed = keys <= torch.arange(position, position + rows).unsqueeze(-1)
     if bool(everyone.any()):  # then every query has a key, which torch's kernel needs
-        shown = (x.expand(1, heads, -1, -1) for x in (picked_k, picked_v))
+        shown_k, shown_v = (x.expand(1, heads, -1, -1) for x in (picked_k, picked_v))
         mask = torch.zeros(allowed.shape, dtype=q.dtype).masked_fill_(~allowed, -torch.inf)
-        out, lse = flash(q.unsqueeze(0), *shown, scale=scale, mask=mask.view(1, 1, *mask.shape))
+        out, lse = flash(q.unsqueeze(0), shown_k, shown_v, scale, mask=mask.view(1, 1, *mask.shape))
         return out[0], lse[0]
     scores = (q.float() @ picked_k.float().T).mul_(scale).masked_fill_(~allowed, -torch.inf)
     lse = scores.logsumexp(-1)

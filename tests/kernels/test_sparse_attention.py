@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -129,14 +130,17 @@ def test_ten_percent_of_8k_beats_dense_on_a_cpu(monkeypatch: pytest.MonkeyPatch)
     index = BlockIndex.from_mask(mask, q_len=tokens, kv_len=tokens)
     assert index.density() < 0.13
 
-    def best(run: object) -> float:
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            run()  # type: ignore[operator]
-            times.append(time.perf_counter() - start)
-        return min(times)
+    def seconds(run: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
 
-    sparse = best(lambda: sparse_attention(q, k, v, index))
-    dense = best(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True))
+    # the best of five, in turns: other processes of the machine only ever add to a time
+    sparse = dense = float("inf")
+    for _ in range(5):
+        sparse = min(sparse, seconds(lambda: sparse_attention(q, k, v, index)))
+        dense = min(
+            dense,
+            seconds(lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)),
+        )
     assert sparse < dense, f"sparse {sparse:.3f} s, dense {dense:.3f} s"
