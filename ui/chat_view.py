@@ -15,6 +15,7 @@ PHASES = {
     "prefill": "Reading",
     "decode": "Answering",
 }
+WAITING = '<p class="notice">…</p>'
 
 
 @dataclass(slots=True)
@@ -24,26 +25,29 @@ class Dialogue:
     turns: list[Turn] = field(default_factory=list)
     messages: list[dict[str, str]] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
+    left: bool = False
+    """The person went on to another dialogue; an answer still in the making has nowhere to be shown."""
 
-    def asked(self, question: str) -> None:
-        """Show a question and an answer to come."""
+    def asked(self, question: str) -> int:
+        """Show a question and an answer to come; returns where the answer goes."""
         self.messages.append({"role": "user", "content": rendered(question)})
-        self.messages.append({"role": "assistant", "content": ""})
+        self.messages.append({"role": "assistant", "content": WAITING})
+        return len(self.messages) - 1
 
-    def show(self, text: str) -> None:
+    def show(self, at: int, text: str) -> None:
         """The answer so far."""
-        self.messages[-1]["content"] = rendered(text)
+        self.messages[at]["content"] = rendered(text)
 
-    def finish(self, question: str, answer: Answer) -> None:
+    def finish(self, at: int, question: str, answer: Answer) -> None:
         """The answer complete, with its citations and statistics."""
         first = len(self.citations)
         self.citations.extend(answer.citations)
         self.turns.append(Turn(question, answer.text))
-        self.messages[-1]["content"] = rendered(answer.text) + _footer(answer, first)
+        self.messages[at]["content"] = rendered(answer.text) + _footer(answer, first)
 
-    def note(self, sentence: str, so_far: str = "") -> None:
+    def note(self, at: int, sentence: str, so_far: str = "") -> None:
         """End the answer with a sentence of ours."""
-        self.messages[-1]["content"] = f'{rendered(so_far)}<p class="notice">{escape(sentence)}</p>'
+        self.messages[at]["content"] = f'{rendered(so_far)}<p class="notice">{escape(sentence)}</p>'
 
 
 def progress(event: Progress) -> str:
@@ -70,7 +74,7 @@ def _footer(answer: Answer, first: int) -> str:
         for i, c in enumerate(answer.citations)
     )
     sources = f'<ol class="citations">{items}</ol>' if items else ""
-    return f'{sources}<p class="stats">{escape(answer.notice)} {escape(answer.stats.line)}</p>'
+    return f'{sources}<p class="stats">{escape(answer.notice)}<br>{escape(answer.stats.line)}</p>'
 
 
 def _short(quote: str) -> str:

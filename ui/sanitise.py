@@ -11,5 +11,10 @@ _markdown.disable(["image", "link", "autolink", "reference", "html_inline", "htm
 
 
 def rendered(text: str) -> str:
-    """Markdown to HTML without links, images, styles or scripts: what a document told the model to print stays text."""
-    return nh3.clean(_markdown.render(text), tags=TAGS, attributes={})
+    """Markdown to HTML without links, images, styles or scripts: what a document told the model to print stays text.
+
+    The HTML is one line: the chat reads it as Markdown once more, and what stands after an empty line in it (in a
+    code block, or made by an entity) would become an image or a link there.
+    """
+    html = nh3.clean(_markdown.render(text), tags=TAGS, attributes={})
+    return html.strip().replace("\r", "").replace("\n", "&#10;")

@@ -28,7 +28,7 @@ def render(view: SourceView, citation: Citation | None = None) -> str:
     lines = f"lines {view.first_line}–{view.first_line + len(view.lines) - 1} of {view.total_lines:,}"
     return (
         f'<div class="source-head"><strong>{escape(view.path)}</strong>{page} · {lines} {badge}</div>'
-        f'<div class="source-lines" tabindex="0"><table>{"".join(rows)}</table></div>'
+        f'<div class="source-lines" tabindex="0" role="region" aria-label="Source"><table>{"".join(rows)}</table></div>'
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gradio as gr
 
-SERIF = ("Iowan Old Style", "Palatino Linotype", "Georgia", "serif")
 SANS = ("system-ui", "-apple-system", "Segoe UI", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
@@ -12,38 +11,69 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 def theme() -> gr.themes.Base:
     """A calm theme of system fonts: nothing is fetched."""
     return gr.themes.Base(
-        primary_hue="teal", secondary_hue="teal", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="sm"
+        primary_hue="teal", secondary_hue="teal", neutral_hue="stone", font=SANS, font_mono=MONO, radius_size="md"
+    ).set(
+        body_background_fill="*neutral_50",
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        input_background_fill="white",
+        input_border_width="1px",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
     )
 
 
 CSS = """
-.gradio-container { max-width: 1600px !important; margin: 0 auto; }
+.gradio-container { width: 100% !important; max-width: 1600px !important; margin: 0 auto; }
+#title { padding: 0 2px; }
 #title h1 { font-family: "Iowan Old Style", "Palatino Linotype", Georgia, serif; font-weight: 500; margin: 0; }
-#title p { margin: 0; opacity: .75; }
+#title p { margin: 0; color: var(--body-text-color-subdued); }
+#upload .wrap { font-size: .9rem; line-height: 1.4; padding-top: 20px; }
+#upload .icon-wrap { width: 22px; margin: 0; }
+#chat .placeholder-content { height: 100%; display: flex; align-items: center; justify-content: center;
+  padding: 24px; text-align: center; color: var(--body-text-color-subdued); }
+#ask-row { flex-wrap: nowrap; align-items: stretch; }
+#ask-row button { font-weight: 600; font-size: .95rem; }
 .meter { height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden; margin: 6px 0; }
-.meter > div { height: 100%; background: var(--color-accent); transition: width .2s; }
+.meter > div { height: 100%; background: #0f766e; }
+.dark .meter > div { background: #2dd4bf; }
 .meter > div.packed { background: #b45309; }
-.plan p, .status { font-size: .875rem; margin: 0; color: var(--body-text-color); opacity: .85; }
-ul.documents { list-style: none; margin: 0; padding: 0; max-height: 45vh; overflow: auto; }
-ul.documents li { padding: 6px 2px; border-bottom: 1px solid var(--border-color-primary); overflow-wrap: anywhere; }
-ul.documents .name { display: block; text-align: left; font-size: .9rem; color: var(--body-text-color); }
-ul.documents a.name { text-decoration: underline; text-decoration-color: var(--border-color-primary); cursor: pointer; }
-ul.documents .note { font-size: .8rem; color: var(--body-text-color); opacity: .75; }
-ul.documents .skipped .name { color: var(--body-text-color-subdued); }
-ul.documents .skipped .note { color: #b91c1c; }
-.dark ul.documents .skipped .note { color: #fca5a5; }
-.empty, .source-empty { color: var(--body-text-color-subdued); padding: 12px 4px; }
-ol.citations { list-style: none; margin: 8px 0 0 !important; padding: 0 !important; font-size: .875rem; }
-ol.citations li { margin: 2px 0; }
-a.cite { font-weight: 600; white-space: nowrap; }
+.dark .meter > div.packed { background: #f59e0b; }
+.plan p, .status { font-size: .875rem; margin: 0; color: var(--body-text-color); }
+div.documents { max-height: 40vh; overflow: auto; }
+div.documents table { border: 0 !important; margin: 0 !important; width: 100%; font-size: .875rem;
+  border-collapse: collapse; }
+div.documents :is(tr, th, td) { border: 0 !important; padding: 6px 0 6px 10px !important; text-align: right;
+  vertical-align: top; font-variant-numeric: tabular-nums; background: none !important; }
+div.documents :is(th, td):first-child { text-align: left; padding-left: 2px !important; overflow-wrap: anywhere; }
+div.documents tr { border-bottom: 1px solid var(--border-color-primary) !important; }
+div.documents th { font-weight: 500; color: var(--body-text-color-subdued); }
+div.documents a { color: var(--body-text-color); text-decoration: underline; cursor: pointer;
+  text-decoration-color: var(--body-text-color-subdued); text-underline-offset: 3px; padding: 0; }
+div.documents .note { display: block; font-size: .8rem; color: var(--body-text-color-subdued); }
+div.documents .decoded .note { color: #92400e; }
+div.documents .skipped .note { color: #b91c1c; }
+.dark div.documents .decoded .note { color: #fcd34d; }
+.dark div.documents .skipped .note { color: #fca5a5; }
+.empty, .source-empty { color: var(--body-text-color-subdued); padding: 8px 2px; }
+.source-empty { border: 1px dashed var(--border-color-primary); border-radius: 8px; padding: 24px; }
+ol.citations { list-style: none; margin: 10px 0 0 !important; padding: 0 !important; font-size: .875rem; }
+ol.citations li { margin: 3px 0; }
+a.cite { font-weight: 600; overflow-wrap: anywhere; color: #0f766e !important; text-underline-offset: 3px; }
+.dark a.cite { color: #5eead4 !important; }
 a.cite.unverified { text-decoration: line-through; }
-p.stats { font-size: .78rem; color: var(--body-text-color); opacity: .8; margin: 8px 0 0 !important; }
+p.stats { font-size: .78rem !important; color: var(--body-text-color); margin: 10px 0 0 !important; }
 p.notice { color: var(--body-text-color-subdued); font-style: italic; }
 .source-head { padding: 4px 2px 8px; font-size: .9rem; overflow-wrap: anywhere; }
-.source-lines { max-height: 70vh; overflow: auto; border: 1px solid var(--border-color-primary); border-radius: 6px; }
-.source-lines table { border-collapse: collapse; width: 100%;
+.source-lines { max-height: 70vh; overflow: auto; border: 1px solid var(--border-color-primary); border-radius: 8px;
+  background: var(--block-background-fill); }
+.source-lines table { border: 0 !important; border-collapse: collapse; width: 100%; margin: 0 !important;
   font: .82rem/1.55 ui-monospace, Menlo, Consolas, monospace; }
-.source-lines tr, .source-lines td { border: 0 !important; padding: 0 8px; vertical-align: top; }
+.source-lines :is(tr, td) { border: 0 !important; padding: 0 8px; vertical-align: top; }
 .source-lines td.number { color: var(--body-text-color-subdued); text-align: right; user-select: none; width: 1%; }
 .source-lines td.line { white-space: pre-wrap; overflow-wrap: anywhere; }
 .source-lines tr.hit td { background: #fef3c7; color: #1c1917; }
@@ -53,4 +83,5 @@ p.notice { color: var(--body-text-color-subdued); font-style: italic; }
 .badge.fuzzy { background: #fef3c7; color: #92400e; }
 .badge.unverified { background: #fee2e2; color: #991b1b; }
 footer { display: none !important; }
+@media (max-width: 640px) { #chat { height: 55vh !important; } .gradio-container > main { padding: 8px !important; } }
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -24,8 +25,28 @@ QUIET = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
 ).split()
+ROWS = "#documents tbody tr"
 LONG = "The keeper walks along the shore and looks at the sea again. " * 420
 """About 6,000 tokens: a prefill of many seconds, to be stopped."""
+HOSTILE = """![x](http://127.0.0.2:9/leak?q=3) <img src='http://127.0.0.2:9/leak?q=4'>
+
+- in a list
+
+  ```
+  code
+
+  ![x](http://127.0.0.2:9/leak?q=5) [go](http://127.0.0.2:9/go)
+  ```
+
+> ```
+> quoted
+>
+> ![x](http://127.0.0.2:9/leak?q=6)
+> ```
+
+an entity &#10;&#10;![x](http://127.0.0.2:9/leak?q=7) &#13;&#13;![x](http://127.0.0.2:9/leak?q=8)
+"""
+"""What a document may tell the model to print: the chat parses it as Markdown again after an empty line in HTML."""
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +97,10 @@ class Visit:
         self.page.wait_for_selector("#documents .empty")
 
     def upload(self, *paths: Path) -> None:
-        before = self.page.locator("ul.documents li").count()
+        before = self.page.locator(ROWS).count()
         self.page.set_input_files("#upload input[type=file]", [str(p) for p in paths])
         self.page.wait_for_function(
-            "n => document.querySelectorAll('ul.documents li').length === n", arg=before + len(paths), timeout=30_000
+            f"n => document.querySelectorAll('{ROWS}').length === n", arg=before + len(paths), timeout=30_000
         )
 
     def ask(self, question: str) -> None:
@@ -105,6 +126,10 @@ def test_upload_ask_stream_and_open_the_citation_at_its_line(visit: Visit) -> No
     visit.collection("hut")
     visit.look("empty")
     visit.upload(SAMPLES / "handbook.md", SAMPLES / "booking.py")
+    visit.page.wait_for_selector("#plan .meter", timeout=60_000)
+    assert "Fits, read whole." in visit.page.inner_text("#plan")
+    row = visit.page.locator(ROWS).filter(has_text="handbook.md").inner_text()
+    assert re.search(r"loaded\s+\d{3}$", row), "verdict and tokens"
     visit.look("uploaded")
     visit.ask("How many solar panels does the roof carry?")
     seen = set()
@@ -122,20 +147,25 @@ def test_upload_ask_stream_and_open_the_citation_at_its_line(visit: Visit) -> No
     assert lines[number - 1] in visit.page.inner_text("#source tr.hit")
     assert visit.page.locator("#source tr.hit").is_visible()
     assert "exact quote" in visit.page.inner_text("#source .badge")
-    visit.page.wait_for_selector("#plan .meter")
-    assert "Ready" in visit.page.inner_text("#plan")
+    visit.page.wait_for_function("document.querySelector('#plan').innerText.includes('it has been read already')")
     visit.look("cited")
+    visit.page.evaluate("document.body.classList.add('dark')")
+    visit.look("dark")
+    visit.page.evaluate("document.body.classList.remove('dark')")
     visit.page.set_viewport_size({"width": 375, "height": 800})
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 375
     visit.look("phone")
 
 
-def test_a_skipped_file_says_why(visit: Visit, tmp_path: Path) -> None:
+def test_a_skipped_file_says_why_and_leaves_nothing_to_ask(visit: Visit, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     photo.write_bytes(b"\x89PNG\r\n\0\0")
     visit.collection("photos")
     visit.upload(photo)
     assert "skipped: it is a binary file" in visit.page.inner_text("#documents")
+    visit.ask("What is in the photo?")
+    visit.page.wait_for_function("document.querySelector('#status').innerText.includes('add files first')")
+    assert visit.page.input_value("#question textarea") == "What is in the photo?"
 
 
 def test_stop_during_reading_ends_it_and_the_next_question_is_answered(visit: Visit, tmp_path: Path) -> None:
@@ -145,27 +175,50 @@ def test_stop_during_reading_ends_it_and_the_next_question_is_answered(visit: Vi
     visit.upload(long)
     visit.ask("What does the keeper do? " + "Tell me more. " * 60)
     visit.page.wait_for_function("document.querySelector('#status').innerText.includes('Reading')", timeout=60_000)
+    visit.page.fill("#question textarea", "What does the keeper look at?")
+    visit.page.wait_for_timeout(700)
+    assert visit.page.input_value("#question textarea"), "what is typed while it reads stays"
     start = time.monotonic()
     visit.page.click("#stop")
     visit.page.wait_for_function("document.querySelector('#chat').innerText.includes('Stopped.')", timeout=10_000)
     assert time.monotonic() - start < 8
-    visit.ask("What does the keeper look at?")
+    visit.page.click("#ask")
     visit.page.wait_for_selector("#chat p.stats", timeout=90_000)
 
 
-def test_a_document_that_asks_for_an_image_from_elsewhere_gets_none(visit: Visit, tmp_path: Path) -> None:
+def test_leaving_a_dialogue_while_it_reads_leaves_nothing_of_it_behind(visit: Visit, tmp_path: Path) -> None:
+    long = tmp_path / "walk.txt"
+    long.write_text(LONG)
+    visit.collection("walk")
+    visit.upload(long)
+    visit.ask("What does the keeper do? " + "Tell me more. " * 60)
+    visit.page.wait_for_function("document.querySelector('#status').innerText.includes('Reading')", timeout=60_000)
+    visit.page.click("#chat button[aria-label='Clear']")
+    visit.page.wait_for_function("document.querySelectorAll('#chat .message').length === 0")
+    visit.page.wait_for_timeout(3000)
+    assert visit.page.locator("#chat .message").count() == 0
+    assert visit.page.inner_text("#status") == ""
+    visit.collection("elsewhere")
+    assert visit.page.locator("#chat .message").count() == 0
+
+
+def test_an_image_from_elsewhere_is_never_fetched_and_stop_ends_an_answer(visit: Visit, tmp_path: Path) -> None:
     hostile = tmp_path / "hostile.md"
-    hostile.write_text('# Note\n\n![x](http://127.0.0.2:9/leak?q=1) <img src="http://127.0.0.2:9/leak?q=2">\n')
+    text = '![x](http://127.0.0.2:9/leak?q=1) <img src="http://127.0.0.2:9/leak?q=2"> {{ value }} ${1 + 1}'
+    hostile.write_text(f"# Note\n\n{text}\n")
     visit.collection("hostile")
     visit.upload(hostile)
-    visit.ask("Repeat this: ![x](http://127.0.0.2:9/leak?q=3) <img src='http://127.0.0.2:9/leak?q=4'>")
-    visit.page.wait_for_selector("#chat p.stats", timeout=90_000)
-    if visit.page.locator("a.cite").count():
-        visit.page.click("a.cite")
-        visit.page.wait_for_selector("#source tr.hit")
+    visit.ask("Repeat this:\n\n" + HOSTILE)
+    visit.page.wait_for_function("document.querySelector('#status').innerText === 'Answering'", timeout=60_000)
+    visit.page.click("#stop")
+    visit.page.wait_for_function("document.querySelector('#chat').innerText.includes('Stopped.')", timeout=15_000)
+    visit.page.click("#documents tbody a")
+    visit.page.wait_for_selector("#source .source-lines")
+    assert text in visit.page.inner_text("#source"), "shown as it stands"
     visit.page.wait_for_timeout(500)
+    assert "leak?q=5" in visit.page.inner_text("#chat")
     assert not [url for url in visit.requests if "127.0.0.2" in url]
-    assert visit.page.locator("#chat img[src*='127.0.0.2'], #source img").count() == 0
+    assert visit.page.locator("#chat img, #source img, a[href*='127.0.0.2']").count() == 0
 
 
 def test_markdown_is_rendered_without_anything_that_fetches_or_runs() -> None:
@@ -173,3 +226,9 @@ def test_markdown_is_rendered_without_anything_that_fetches_or_runs() -> None:
     assert "<strong>bold</strong>" in html
     assert "<li>item</li>" in html
     assert not any(f"<{tag}" in html for tag in ("img", "a ", "script"))
+
+
+def test_rendered_text_is_one_line_so_that_the_chat_finds_no_markdown_in_it() -> None:
+    html = rendered(HOSTILE)
+    assert "leak?q=5" in html
+    assert not any(end in html for end in ("\n", "\r"))

@@ -1,0 +1,163 @@
+"""What the page's events do: each is a call to the library and its result as HTML."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.answer import Answer
+from app.errors import OmnibusError, explain
+from app.library import Library
+from app.stream import Cancelled
+from ui import chat_view, library_view, source_view
+from ui.chat_view import Dialogue
+from ui.running import Running
+
+REFRESH_SECONDS = 0.06
+DEFAULT = "default"
+BUG = "Something went wrong in Omnibus. Its log says what."
+Talk = tuple[list[dict[str, str]], Dialogue, str]
+"""The chat's messages, the dialogue behind them, the status line."""
+
+
+class Events:
+    """Handlers over one library; what belongs to one browser session is in its Dialogue."""
+
+    def __init__(self, library: Library) -> None:
+        self._library, self._running = library, Running()
+
+    # -- library ------------------------------------------------------------------------------------------------------
+
+    def open(self) -> tuple[Any, str, str]:
+        """The first look: collections, and the documents of the first."""
+        names = [info.name for info in self._library.collections()]
+        name = names[0] if names else DEFAULT
+        return gr.Dropdown(choices=names or [DEFAULT], value=name), *self._panel(name)
+
+    def _panel(self, name: str | None) -> tuple[str, str]:
+        """Documents of a collection, as they are before anything is counted."""
+        return library_view.documents(self._library.collection(name or DEFAULT).documents()), ""
+
+    def _readable(self, name: str | None) -> bool:
+        return any(info.status != "skipped" for info in self._library.collection(name or DEFAULT).documents())
+
+    def plan(self, name: str | None) -> Iterator[tuple[Any, str]]:
+        """Documents with their tokens, and what a question will read; loads the model, whose tokens they are."""
+        if not self._readable(name):
+            yield gr.skip(), ""
+            return
+        if not self._library.loaded:
+            yield gr.skip(), library_view.note("Loading the model, to count tokens.")
+        collection = self._library.collection(name or DEFAULT)
+        try:
+            plan = collection.plan()
+        except Exception as error:
+            sentence = explain(error)
+            yield gr.skip(), library_view.note(sentence or BUG)
+            if sentence is None:
+                raise
+            return
+        yield library_view.documents(collection.documents(), plan), library_view.plan_line(plan)
+
+    def choose(
+        self, name: str | None, dialogue: Dialogue, request: gr.Request
+    ) -> tuple[str, str, list[Any], Dialogue, str, str]:
+        """Another collection: its documents, a fresh dialogue, no source."""
+        return *self._panel(name), *self.leave(dialogue, request), source_view.EMPTY
+
+    def add(self, files: Sequence[str] | None, name: str | None) -> tuple[Any, Any, str, str, str]:
+        """Put uploaded files into the collection and say what became of them."""
+        collection = self._library.collection(name or DEFAULT)
+        loaded, notes = 0, []
+        for file in files or ():
+            try:
+                info = collection.add_bytes(Path(file).name, Path(file).read_bytes())
+            except OmnibusError as error:
+                notes.append(error.message)
+                continue
+            loaded += info.status != "skipped"
+            if info.status == "skipped":
+                notes.append(f"{info.path} was skipped: {info.reason}.")
+        words = " ".join([f"{loaded} added to '{collection.name}'.", *notes])
+        names = [info.name for info in self._library.collections()]
+        picker = gr.Dropdown(choices=names, value=collection.name)
+        return None, picker, chat_view.status(words), *self._panel(collection.name)
+
+    # -- dialogue -----------------------------------------------------------------------------------------------------
+
+    def respond(
+        self, question: str, name: str | None, dialogue: Dialogue, request: gr.Request
+    ) -> Iterator[tuple[Any, Any, Any, Any]]:
+        """Ask; yields the chat, the dialogue, the status line, and the question, emptied once it is taken."""
+        session = request.session_hash or ""
+        try:
+            stream = self._library.collection(name or DEFAULT).stream(question, history=dialogue.turns)
+        except OmnibusError as error:
+            yield dialogue.messages, dialogue, chat_view.status(error.message), gr.skip()
+            return
+        if not self._readable(name):
+            yield (
+                dialogue.messages,
+                dialogue,
+                chat_view.status("There is nothing to read yet: add files first."),
+                question,
+            )
+            return
+        self._running.start(session, stream)
+        at = dialogue.asked(question)
+        text, line, shown = "", chat_view.status("Waiting for the model"), 0.0
+        try:
+            yield dialogue.messages, dialogue, line, ""
+            for event in stream.events():
+                if isinstance(event, Answer):
+                    dialogue.finish(at, question, event)
+                elif isinstance(event, str):
+                    text, line = text + event, chat_view.status("Answering")
+                    dialogue.show(at, text)
+                else:
+                    line = chat_view.progress(event)
+                if time.monotonic() - shown > REFRESH_SECONDS and not dialogue.left:
+                    shown = time.monotonic()
+                    yield dialogue.messages, dialogue, line, gr.skip()
+        except Cancelled:
+            dialogue.note(at, "Stopped.", text)
+        except Exception as error:
+            sentence = explain(error)
+            dialogue.note(at, sentence or BUG, text)
+            if sentence is None:
+                raise
+        finally:
+            stream.cancel()
+            self._running.end(session, stream)
+        # Gradio sends what came last once more at the end, so a dialogue that was left ends with changing nothing.
+        skip = gr.skip()
+        yield (skip, skip, skip, skip) if dialogue.left else (dialogue.messages, dialogue, "", skip)
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop this session's answer, in the middle of reading too."""
+        self._running.stop(request.session_hash or "")
+
+    def leave(self, dialogue: Dialogue, request: gr.Request) -> Talk:
+        """Stop what is being answered and begin a fresh dialogue."""
+        dialogue.left = True
+        self.stop(request)
+        return [], Dialogue(), ""
+
+    def jump(self, name: str | None, dialogue: Dialogue, event: gr.EventData) -> str:
+        """Open the source of a citation (`cite-<number>`) or of a document (`doc-<id>`)."""
+        kind, _, key = str(event._data["target"]).partition("-")
+        collection = self._library.collection(name or DEFAULT)
+        try:
+            if kind == "doc":
+                return source_view.render(collection.source(key))
+            citation = dialogue.citations[int(key)]
+            if citation.document is None:
+                return source_view.unverified(citation)
+            place = collection.source(citation.document, char_start=citation.char_start, char_end=citation.char_end)
+            return source_view.render(place, citation)
+        except (OmnibusError, ValueError, IndexError):
+            return chat_view.status("This document is no longer in the collection.")
