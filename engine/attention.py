@@ -58,8 +58,12 @@ def attention(
 ) -> tuple[Tensor, None]:
     """transformers' attention signature: q [1, H, Tq, D], k and v [1, Hkv, Tk, D] -> out [1, Tq, H, D].
 
-    Causality is bottom-right, so no mask is read.
+    Causality is bottom-right, so no mask is read. Raises NotImplementedError for what would change the scores beyond
+    that: capped logits and learned sinks.
     """
+    beyond = [name for name in ("softcap", "s_aux") if kwargs.get(name) is not None]
+    if beyond:
+        raise NotImplementedError(f"attention with {beyond[0]}")
     state = _active.get()
     layer = int(getattr(module, "layer_idx", 0))
     index = None if state is None or query.shape[2] == 1 else state.policy.index(layer, query, key)

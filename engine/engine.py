@@ -187,7 +187,8 @@ class Engine:
             key = chunk.key
             if on_progress:
                 on_progress(Progress("restore", cache.length, len(tokens)))
-        return key, prefix.miss_reason
+        damaged = cache.length < prefix.tokens
+        return key, f"tokens from {cache.length:,} on were damaged on disk" if damaged else prefix.miss_reason
 
     def _prefill(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ModelFingerprint:
-    """Identity of a loaded model; two models with equal fingerprints make equal KV for equal tokens."""
+    """Identity of a loaded model; two models with equal fingerprints make equal KV for equal tokens.
+
+    `weights` covers the weight files and config.json (norm epsilon, activation, attention biases change KV too).
+    """
 
     model: str
     weights: str
@@ -48,7 +52,7 @@ def digest_files(files: list[Path], cache: Path) -> str:
             total.update(hashlib.file_digest(stream, "sha256").digest())
     known[key] = total.hexdigest()
     cache.parent.mkdir(parents=True, exist_ok=True)
-    temporary = cache.with_suffix(".tmp")
+    temporary = cache.with_name(f".{cache.name}.{os.getpid()}")  # several processes may share a home
     temporary.write_text(json.dumps(known, indent=1))
     temporary.replace(cache)
     return known[key]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engine import attention, default_model
+from engine.architecture import require_agreement, require_supported, usable_window
 from engine.cache import KVCache
 from engine.errors import ModelLoadError, ModelNotFound
 from engine.events import OnProgress, Progress
@@ -40,7 +41,7 @@ class LanguageModel:
         self.decoder = model.model
         self.device: torch.device = next(model.parameters()).device
         self.dtype: torch.dtype = next(model.parameters()).dtype
-        self.window = int(model.config.max_position_embeddings)
+        self.window = usable_window(model.config)
         known = _known(name)
         self.effective_window = min(self.window, int(known.get("effective_window", self.window)))
         self.packed_window = min(self.effective_window, int(known.get("packed_window", self.window)))
@@ -80,12 +81,14 @@ class LanguageModel:
             )
         except Exception as error:
             raise _load_error(source, place, error) from error
-        _check(source, model)
+        require_supported(source, model)
         model.eval().requires_grad_(False).to(target)
         fingerprint = _fingerprint(model, tokenizer, name, Path(place), options.get("gguf_file"), home)
+        made = cls(model, tokenizer, name=name, fingerprint=fingerprint)
+        require_agreement(source, model, lambda ids: made.logits(made.step(ids, made.new_cache(len(ids)))))
         if on_progress:
             on_progress(Progress("load", 1, 1))
-        return cls(model, tokenizer, name=name, fingerprint=fingerprint)
+        return made
 
     # -- text ---------------------------------------------------------------------------------------------------------
 
@@ -199,17 +202,6 @@ def _resolve(source: str, home: Path, on_progress: OnProgress | None) -> tuple[s
     return place, {}, source.rsplit("/", 1)[1]
 
 
-def _check(source: str, model: Any) -> None:
-    decoder = getattr(model, "model", None)
-    missing = [n for n in ("embed_tokens", "layers", "norm", "rotary_emb") if not hasattr(decoder, n)]
-    if missing:
-        raise ModelLoadError(
-            source, f"{type(model).__name__} is not a decoder with rotary positions (it has no {missing[0]})."
-        )
-    if any(kind != "full_attention" for kind in getattr(model.config, "layer_types", None) or ()):
-        raise ModelLoadError(source, "it has layers other than full attention, which Omnibus does not run yet.")
-
-
 def _load_error(source: str, place: str, error: Exception) -> ModelLoadError:
     text = str(error).strip().splitlines()
     return ModelLoadError(source, f"{text[0] if text else type(error).__name__} (read from {Path(place).name})")
@@ -225,7 +217,7 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 def _fingerprint(model: Any, tokenizer: Any, name: str, place: Path, gguf: str | None, home: Path) -> ModelFingerprint:
     config = model.config
-    files = [place / gguf] if gguf else sorted(place.glob("*.safetensors"))
+    files = [place / gguf] if gguf else [*place.glob("*.safetensors"), *place.glob("*.bin"), place / "config.json"]
     rope = {
         k: getattr(config, k, None)
         for k in (

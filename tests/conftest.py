@@ -67,6 +67,7 @@ def random_models(tmp_path_factory: pytest.TempPathFactory, default_model_path: 
         Phi3Config,
         Qwen2Config,
         Qwen3Config,
+        SmolLM3Config,
     )
 
     tokenizer = AutoTokenizer.from_pretrained(default_model_path)
@@ -86,6 +87,7 @@ def random_models(tmp_path_factory: pytest.TempPathFactory, default_model_path: 
         "qwen2": Qwen2Config(**common),
         "qwen3": Qwen3Config(**common, head_dim=32),
         "phi3": Phi3Config(**common),
+        "smollm3": SmolLM3Config(**{**common, "num_hidden_layers": 4}),  # every fourth layer has no positions
     }
     folders: dict[str, Path] = {}
     for name, config in configs.items():

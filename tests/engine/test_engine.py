@@ -68,6 +68,7 @@ def test_after_a_damaged_chunk_the_rest_is_computed_and_the_answer_is_the_same(
     newest.write_bytes(data)
     again = engine.context(ids)
     assert 0 < again.stats.cached_tokens < len(ids)
+    assert "damaged" in str(again.stats.miss_reason)
     assert same_kv(first, again)
     tail = default_language_model.encode("\nThe warden is")
     texts = ["".join(engine.generate(c, tail, sampling=Sampling(max_new_tokens=6))) for c in (first, again)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -66,6 +67,11 @@ def test_other_weights_tokenizer_or_positions_have_another_fingerprint(
     llama = LanguageModel.load(str(random_models["llama"]), dtype="float32", home=tmp_path).fingerprint
     mistral = LanguageModel.load(str(random_models["mistral"]), dtype="float32", home=tmp_path).fingerprint
     half = LanguageModel.load(str(random_models["llama"]), dtype="bfloat16", home=tmp_path).fingerprint
+    other = tmp_path / "epsilon"
+    shutil.copytree(random_models["llama"], other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-3}))
+    assert LanguageModel.load(str(other), dtype="float32", home=tmp_path).fingerprint.weights != llama.weights
     assert llama.weights != mistral.weights
     assert llama.tokenizer == mistral.tokenizer
     assert (llama.weights, llama.dtype) == (half.weights, "float32")

@@ -15,7 +15,7 @@ from engine.model import LanguageModel
 from engine.policies import Dense, Streaming
 from engine.prefill import chunk_spans, prefill_segment
 
-FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "phi3"]
+FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3"]
 TOKENS = torch.randint(0, 40000, (300,), generator=torch.Generator().manual_seed(7)).tolist()
 
 
@@ -46,7 +46,7 @@ def test_the_default_model_agrees_with_transformers_in_fp32(default_model_path: 
     tokens = model.encode((Path(__file__).parents[2] / "data" / "samples" / "handbook.md").read_text())
     with torch.inference_mode():
         expected = reference(torch.tensor([tokens])).logits[0, -1]
-    for chunk in (64, 100, 512):
+    for chunk in (100, 512):
         assert (logits_in_chunks(model, tokens, chunk, 2) - expected).abs().max() <= 1e-3
 
 

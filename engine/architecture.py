@@ -1,0 +1,72 @@
+"""Which architectures run exactly here: what is refused, how far one can be trusted, and the proof at every load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.attention import NAME
+from engine.errors import ModelLoadError
+
+PARTS = ("embed_tokens", "layers", "norm", "rotary_emb")
+PROOF_TOKENS = 8
+TOLERANCE = 0.1
+"""Relative distance of logits: bfloat16 rounding stays far below it, a scale that we leave out far above."""
+
+
+def require_supported(source: str, model: Any) -> None:
+    """Raise ModelLoadError unless this is a decoder of full attention layers with rotary positions."""
+    decoder = getattr(model, "model", None)
+    missing = [part for part in PARTS if not hasattr(decoder, part)]
+    if missing or not hasattr(model, "lm_head"):
+        part = missing[0] if missing else "lm_head"
+        raise ModelLoadError(
+            source, f"{type(model).__name__} is not a decoder with rotary positions (it has no {part})."
+        )
+    if any(kind != "full_attention" for kind in getattr(model.config, "layer_types", None) or ()):
+        raise ModelLoadError(source, "it has layers other than full attention, which Omnibus does not run yet.")
+
+
+def usable_window(config: Any) -> int:
+    """Tokens up to which full attention with fixed rotary frequencies is what the model was made for.
+
+    A model whose every layer slides (Mistral 7B v0.1) is exact up to its sliding window. LongRoPE (Phi-3 128K) changes
+    all frequencies once the prompt passes the original window, so kept KV would no longer be the prefix's own.
+    """
+    window = int(config.max_position_embeddings)
+    sliding = getattr(config, "sliding_window", None)
+    if sliding is not None and not getattr(config, "layer_types", None):
+        window = min(window, int(sliding))
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":
+        window = min(window, int(rope["original_max_position_embeddings"]))
+    return window
+
+
+@torch.inference_mode()
+def require_agreement(source: str, model: Any, ours: Callable[[list[int]], Tensor]) -> None:
+    """Raise ModelLoadError unless `ours(tokens)`, logits [vocab], are those of transformers' own forward pass.
+
+    It catches what no list of names does: embeddings, residuals or logits that a family scales outside its layers.
+    """
+    tokens = list(range(PROOF_TOKENS))
+    name = type(model).__name__
+    try:
+        got = ours(tokens).float()
+    except NotImplementedError as error:
+        raise ModelLoadError(source, f"{name} needs {error}, which Omnibus does not run yet.") from error
+    model.set_attn_implementation("eager")
+    try:
+        expected = model(torch.tensor(tokens, device=got.device)[None], use_cache=False).logits[0, -1].float()
+    finally:
+        model.set_attn_implementation(NAME)
+    distance = float((got - expected).norm() / expected.norm().clamp_min(1e-9))
+    if not distance <= TOLERANCE:
+        raise ModelLoadError(
+            source,
+            f"{name} computes something outside its layers that Omnibus does not run yet "
+            f"(its logits differ by {distance:.0%}).",
+        )
