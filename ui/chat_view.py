@@ -26,7 +26,7 @@ class Dialogue:
     messages: list[dict[str, str]] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     left: bool = False
-    """The person went on to another dialogue; an answer still in the making has nowhere to be shown."""
+    """The person went on to another dialogue; what is still in the making for this one is not shown."""
 
     def asked(self, question: str) -> int:
         """Show a question and an answer to come; returns where the answer goes."""

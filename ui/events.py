@@ -45,8 +45,11 @@ class Events:
     def _readable(self, name: str | None) -> bool:
         return any(info.status != "skipped" for info in self._library.collection(name or DEFAULT).documents())
 
-    def plan(self, name: str | None) -> Iterator[tuple[Any, str]]:
-        """Documents with their tokens, and what a question will read; loads the model, whose tokens they are."""
+    def plan(self, name: str | None, dialogue: Dialogue) -> Iterator[tuple[Any, Any]]:
+        """Documents with their tokens, and what a question will read; loads the model, whose tokens they are.
+
+        Shows nothing where the person went on to another collection meanwhile.
+        """
         if not self._readable(name):
             yield gr.skip(), ""
             return
@@ -57,11 +60,14 @@ class Events:
             plan = collection.plan()
         except Exception as error:
             sentence = explain(error)
-            yield gr.skip(), library_view.note(sentence or BUG)
+            yield gr.skip(), gr.skip() if dialogue.left else library_view.note(sentence or BUG)
             if sentence is None:
                 raise
             return
-        yield library_view.documents(collection.documents(), plan), library_view.plan_line(plan)
+        if dialogue.left:
+            yield gr.skip(), gr.skip()
+        else:
+            yield library_view.documents(collection.documents(), plan), library_view.plan_line(plan)
 
     def choose(
         self, name: str | None, dialogue: Dialogue, request: gr.Request

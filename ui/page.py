@@ -95,7 +95,7 @@ def build(library: Library) -> gr.Blocks:
                 source = gr.HTML(source_view.EMPTY, elem_id="source", js_on_load=OPEN_SOURCE)
 
         panel, talk = [documents, plan], [chat, dialogue, status]
-        planned = {"fn": events.plan, "inputs": collection, "outputs": panel, "show_progress": "hidden"}
+        planned = {"fn": events.plan, "inputs": [collection, dialogue], "outputs": panel, "show_progress": "hidden"}
         page.load(events.open, None, [collection, *panel]).then(**planned, concurrency_limit=4)
         collection.input(events.choose, [collection, dialogue], [*panel, *talk, source]).then(**planned)
         upload.upload(events.add, [upload, collection], [upload, collection, status, *panel], concurrency_limit=4).then(
@@ -110,7 +110,7 @@ def build(library: Library) -> gr.Blocks:
                 show_progress="hidden",
             ).then(**planned)
         stop.click(events.stop, None, None, queue=False)
-        chat.clear(events.leave, dialogue, talk, queue=False, show_progress="hidden")
+        chat.clear(events.leave, dialogue, talk, queue=False, show_progress="hidden").then(**planned)
         source.jump(events.jump, [collection, dialogue], source, queue=False, show_progress="hidden")
         page.unload(events.stop)
     return page
