@@ -63,7 +63,7 @@ class LanguageModel:
 
         The default model is fetched at first need. Raises ModelNotFound, ModelLoadError or DownloadFailed.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
         from transformers.utils import logging
 
         logging.disable_progress_bar()
@@ -74,10 +74,11 @@ class LanguageModel:
         number = pick_dtype(dtype, target)
         if on_progress:
             on_progress(Progress("load", 0, 1))
+        dense = {"quantization_config": GgufConfig(dequantize=True)} if options else {}
         try:
             tokenizer = AutoTokenizer.from_pretrained(place, **options)
             model = AutoModelForCausalLM.from_pretrained(
-                place, dtype=number, attn_implementation=attention.NAME, **options
+                place, dtype=number, attn_implementation=attention.NAME, **options, **dense
             )
         except Exception as error:
             raise _load_error(source, place, error) from error
