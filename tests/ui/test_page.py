@@ -110,6 +110,7 @@ class Visit:
     def look(self, name: str) -> None:
         """Keep a screenshot where OMNIBUS_SCREENSHOTS names a folder."""
         if folder := os.environ.get("OMNIBUS_SCREENSHOTS"):
+            self.page.wait_for_timeout(400)  # colours fade
             self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
