@@ -55,7 +55,7 @@ def create_app(library: Library) -> FastAPI:
     app.include_router(chat.router)
 
     @app.get("/healthz")
-    def healthz() -> dict[str, Any]:
+    async def healthz() -> dict[str, Any]:
         """Alive; `model_loaded` says whether the first question must wait for the model."""
         return {"status": "ok", "model_loaded": library.loaded}
 

@@ -1,4 +1,4 @@
-"""The command line: `omnibus` or `python -m omnibus`. Exit codes: 0 done, 1 a problem (one sentence), 2 wrong use."""
+"""The command line: `omnibus` or `python -m omnibus`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from app.cli import ask, demo, doctor, documents, models, serve
 app = typer.Typer(
     name="omnibus",
     help="Whole books and codebases in one prompt; answers tied to the exact place they came from.",
+    epilog="Exit codes: 0 done, 1 a problem (one sentence says which), 2 wrong use, 70 a fault of ours, 130 stopped.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

@@ -39,7 +39,8 @@ def ask(
     with library(model) as lib:
         asked = lib.collection(collection)
         if as_json:
-            answer = asked.ask(question, mode=chosen, max_new_tokens=max_new_tokens)
+            with progress() as show:
+                answer = asked.ask(question, mode=chosen, max_new_tokens=max_new_tokens, on_progress=show)
             print_json(answer.to_dict())
         else:
             tell(asked, question, chosen, max_new_tokens)

@@ -1,4 +1,4 @@
-"""What every command shares: the library, progress on stderr, errors as one sentence, JSON out."""
+"""What every command shares: the library, progress on stderr, errors as one sentence, tables and JSON out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from app.library import Library
@@ -26,6 +28,8 @@ ModelOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+FAULT = 70
+"""Exit code of an error that is not the person's."""
 PHASES = {"load": "Loading the model", "restore": "Restoring", "prefill": "Reading", "decode": "Answering"}
 
 
@@ -37,10 +41,8 @@ def fail(message: str, code: int = 1) -> typer.Exit:
 
 @contextmanager
 def library(model: str | None = None) -> Iterator[Library]:
-    """The library of OMNIBUS_HOME; errors of ours end the command with a sentence and exit code 1."""
+    """The library of OMNIBUS_HOME; whatever goes wrong ends the command with a sentence and an exit code."""
     from pydantic import ValidationError
-
-    from app.errors import explain
 
     try:
         from app.library import Library
@@ -53,11 +55,40 @@ def library(model: str | None = None) -> Iterator[Library]:
         first = error.errors()[0]
         name = "OMNIBUS_" + "_".join(str(part) for part in first["loc"]).upper()
         raise fail(f"The setting {name} is wrong: {first['msg']}.", 2) from None
+    except (typer.Exit, BrokenPipeError):
+        raise
     except Exception as error:
-        sentence = explain(error)
-        if sentence is None or os.environ.get("OMNIBUS_DEBUG") == "1":
+        if os.environ.get("OMNIBUS_DEBUG") == "1":
             raise
-        raise fail(sentence) from None
+        raise fail(*sentence(error)) from None
+
+
+def sentence(error: Exception) -> tuple[str, int]:
+    """What went wrong and what to do, and the exit code."""
+    from sqlalchemy.exc import DatabaseError
+
+    from app.errors import explain
+
+    if (ours := explain(error)) is not None:
+        return ours, 1
+    if isinstance(error, DatabaseError):
+        return f"The library's database cannot be used: {error.orig}. See: omnibus doctor", 1
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ('{error.filename}')" if error.filename else ""
+        return f"{error.strerror}{where}. See: omnibus doctor", 1
+    what = f"{type(error).__name__}: {error}"
+    return f"A fault inside Omnibus ({what}). Run it again with OMNIBUS_DEBUG=1 and report what it prints.", FAULT
+
+
+def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A table in a terminal; in a pipe, lines of fields between tabs and no header."""
+    if not out.is_terminal:
+        sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
+        return
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    out.print(table)
 
 
 def print_json(value: Any) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import typer
+from rich.markup import escape
 
-from app.cli.console import JsonOption, library, out, print_json
+from app.cli.console import JsonOption, library, out, print_json, sentence
 
 if TYPE_CHECKING:
     from app.library import Library
@@ -35,14 +36,22 @@ class Check:
 def doctor(as_json: JsonOption = False) -> None:
     """Check this installation and say what to fix; exit code 1 when something must be."""
     with library() as lib:
-        checks = [check(lib) for check in CHECKS]
+        checks = [_run(check, lib) for check in CHECKS]
     if as_json:
         print_json(checks)
     else:
         for check in checks:
-            out.print(f"{MARKS[check.state]} {check.name}: {check.found}" + (f" {check.fix}" if check.fix else ""))
+            out.print(f"{MARKS[check.state]} {escape(f'{check.name}: {check.found} {check.fix}'.rstrip())}")
     if any(check.state == "fail" for check in checks):
         raise typer.Exit(1)
+
+
+def _run(check: Callable[[Library], Check], lib: Library) -> Check:
+    """A check that breaks is a finding too."""
+    try:
+        return check(lib)
+    except Exception as error:
+        return Check(check.__name__.strip("_"), "fail", sentence(error)[0])
 
 
 def _python(_: Library) -> Check:
@@ -82,16 +91,26 @@ def _clash(_: Library) -> Check:
 
 def _home(lib: Library) -> Check:
     home = lib.settings.home
-    home.mkdir(parents=True, exist_ok=True)
-    if not os.access(home, os.W_OK):
-        return Check("home", "fail", f"{home} cannot be written.", "Set OMNIBUS_HOME to a folder that can.")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError as error:
+        why = f"{home} cannot be written ({error.strerror})."
+        return Check("home", "fail", why, "Set OMNIBUS_HOME to a folder that can.")
     free = shutil.disk_usage(home).free / 1e9
     state: Literal["ok", "warn"] = "ok" if free >= FREE_GB else "warn"
     return Check("home", state, f"{home}, {free:,.0f} GB free", "" if state == "ok" else "Sessions need more room.")
 
 
 def _database(lib: Library) -> Check:
-    return Check("database", "ok", f"{len(lib.collections())} collections in {lib.settings.database.name}")
+    from sqlalchemy.exc import DatabaseError
+
+    file = lib.settings.database
+    try:
+        return Check("database", "ok", f"{len(lib.collections())} collections in {file.name}")
+    except DatabaseError as error:
+        fix = "Move the file away and add the documents again; kept KV states stay."
+        return Check("database", "fail", f"{file} cannot be used ({error.orig}).", fix)
 
 
 def _model(lib: Library) -> Check:

@@ -6,9 +6,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from app.cli.console import CollectionOption, JsonOption, ModelOption, err, library, out, print_json, progress
+from app.cli.console import (
+    CollectionOption,
+    JsonOption,
+    ModelOption,
+    err,
+    fail,
+    library,
+    out,
+    print_json,
+    print_table,
+    progress,
+)
 
 
 def add(
@@ -19,7 +30,9 @@ def add(
     """Read files and folders into a collection. Each file gets a verdict; nothing is lost silently."""
     with library() as lib:
         with err.status("Reading files") as status:
-            report = lib.collection(collection).add(*paths, on_read=lambda path, n: status.update(f"{n} files: {path}"))
+            report = lib.collection(collection).add(
+                *paths, on_read=lambda path, n: status.update(Text(f"{n} files: {path}"))
+            )
         if as_json:
             print_json({"collection": collection, "loaded": report.loaded, "skipped": report.skipped})
             return
@@ -44,35 +57,36 @@ def ls(
             elif not infos:
                 out.print("There is no collection yet. Add documents with: omnibus add PATH")
             else:
-                table = Table("collection", "documents", "created")
-                for info in infos:
-                    table.add_row(info.name, str(info.documents), f"{info.created:%Y-%m-%d %H:%M}")
-                out.print(table)
+                rows = [(i.name, str(i.documents), f"{i.created:%Y-%m-%d %H:%M}") for i in infos]
+                print_table(("collection", "documents", "created"), rows)
             return
         lib.require(collection)
         documents = lib.collection(collection).documents()
         if as_json:
             print_json(documents)
             return
-        table = Table("document", "kind", "characters", "pages", "verdict")
-        for d in documents:
-            table.add_row(d.path, d.kind, f"{d.characters:,}", str(d.pages or ""), d.reason or d.status)
-        out.print(table)
+        print_table(
+            ("document", "kind", "characters", "pages", "verdict"),
+            [(d.path, d.kind, f"{d.characters:,}", str(d.pages or ""), d.reason or d.status) for d in documents],
+        )
 
 
 def rm(
-    path: Annotated[str | None, typer.Argument(help="A document's path; without it the whole collection.")] = None,
-    collection: CollectionOption = "default",
+    path: Annotated[str | None, typer.Argument(help="A document's path; without it the collection named.")] = None,
+    collection: Annotated[str | None, typer.Option("--collection", "-c", help="Name of the collection.")] = None,
 ) -> None:
-    """Take a document out of a collection, or forget the collection."""
+    """Take a document out of a collection, or forget the collection (then it must be named)."""
+    if path is None and collection is None:
+        raise fail("Name a document, or with --collection the collection to forget.", 2)
+    name = collection or "default"
     with library() as lib:
-        lib.require(collection)
+        lib.require(name)
         if path is None:
-            lib.delete_collection(collection)
-            out.print(f"Collection '{collection}' forgotten.", markup=False)
+            lib.delete_collection(name)
+            out.print(f"Collection '{name}' forgotten.", markup=False)
         else:
-            lib.collection(collection).remove(path)
-            out.print(f"'{path}' taken out of '{collection}'.", markup=False)
+            lib.collection(name).remove(path)
+            out.print(f"'{path}' taken out of '{name}'.", markup=False)
 
 
 def plan(
@@ -91,10 +105,8 @@ def plan(
         if as_json:
             print_json(made)
             return
-        table = Table("document", "tokens", "goes in")
-        for document in made.documents:
-            table.add_row(document.path, f"{document.tokens:,}", document.included)
-        out.print(table)
+        rows = [(d.path, f"{d.tokens:,}", d.included) for d in made.documents]
+        print_table(("document", "tokens", "goes in"), rows)
         out.print(f"Mode {made.mode}: {made.reason}", markup=False)
         seconds = "not measured yet" if made.prefill_seconds is None else f"about {made.prefill_seconds:.1f} s"
         out.print(

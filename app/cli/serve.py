@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import typer
 
 from app.cli.console import ModelOption, err, fail, library
+
+GRACE_S = 3
+"""How long answers under way may go on after Ctrl-C; an open page would hold the server up for ever."""
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what uvicorn logs of each answer that it cut short at Ctrl-C."""
+    import asyncio
+
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def serve(
@@ -24,7 +35,10 @@ def serve(
         if address not in ("127.0.0.1", "localhost", "::1"):
             err.print(f"Anyone who can reach {address} can read every collection: there are no passwords yet.")
         err.print(f"Omnibus is on http://{address}:{number} (stop with Ctrl-C)", markup=False)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         try:
-            uvicorn.run(create_app(lib), host=address, port=number, log_level="warning")
+            uvicorn.run(
+                create_app(lib), host=address, port=number, log_level="warning", timeout_graceful_shutdown=GRACE_S
+            )
         except SystemExit:
             raise fail(f"The address {address}:{number} cannot be used. Choose another with --port.") from None

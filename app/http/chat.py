@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeVar
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
@@ -19,6 +19,7 @@ from app.stream import AnswerStream
 
 router = APIRouter()
 POLL_SECONDS = 0.2
+T = TypeVar("T")
 
 
 @router.post("/v1/chat/completions", response_model=None)
@@ -29,17 +30,20 @@ async def chat(body: ChatRequest, request: Request) -> StreamingResponse | dict[
     collection = library.collection(name or "default")
     await anyio.to_thread.run_sync(library.require, collection.name)
     question, history = dialogue(body.messages)
-    stream = collection.stream(question, mode=body.mode, history=history, max_new_tokens=body.limit)
+    limit = body.limit or library.settings.max_new_tokens
+    stream = collection.stream(question, mode=body.mode, history=history, max_new_tokens=limit)
     identity = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body.model}
     if not body.stream:
-        answer = await _whole(stream, request)
+        answer = await _watched(request, stream, lambda: _finished(stream))
         message = {"role": "assistant", "content": answer.text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        choice = {"index": 0, "message": message, "finish_reason": finish_reason(answer, limit)}
         return {**identity, "object": "chat.completion", "choices": [choice], "usage": usage(answer), **extras(answer)}
     events = stream.events()
-    first = await anyio.to_thread.run_sync(_until_text, events)  # errors before the first token keep their status
+    # errors before the first token keep their status
+    first = await _watched(request, stream, lambda: _until_text(events))
     include = body.stream_options is not None and body.stream_options.include_usage
-    return StreamingResponse(_server_events(stream, first, events, identity, include), media_type="text/event-stream")
+    pieces = _server_events(stream, first, events, identity, include, limit)
+    return StreamingResponse(pieces, media_type="text/event-stream")
 
 
 def dialogue(messages: list[ChatMessage]) -> tuple[str, list[Turn]]:
@@ -68,32 +72,41 @@ def usage(answer: Answer) -> dict[str, Any]:
     }
 
 
+def finish_reason(answer: Answer, limit: int) -> str:
+    """Why the answer ended, in OpenAI's words."""
+    return "length" if answer.stats.answer_tokens >= limit else "stop"
+
+
 def extras(answer: Answer) -> dict[str, Any]:
     """What we add to the protocol: citations, statistics, and what the answer was based on."""
     whole = answer.to_dict()
     return {key: whole[key] for key in ("citations", "stats", "notice")}
 
 
-async def _whole(stream: AnswerStream, request: Request) -> Answer:
-    """Run to the end in a thread; a client that goes away stops it within a chunk."""
+async def _watched(request: Request, stream: AnswerStream, work: Callable[[], T]) -> T:
+    """Run blocking work on a stream in a thread; a client that goes away stops it within a chunk."""
 
     async def watch() -> None:
         while not await request.is_disconnected():
             await anyio.sleep(POLL_SECONDS)
         stream.cancel()
 
+    failure: Exception | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         try:
-            await anyio.to_thread.run_sync(lambda: [None for _ in stream.events()])
-        except Exception as error:
-            group.cancel_scope.cancel()
-            failure: Exception | None = error
-        else:
-            group.cancel_scope.cancel()
-            failure = None
+            result = await anyio.to_thread.run_sync(work)
+        except Exception as error:  # kept for later: a task group would wrap it
+            failure = error
+        group.cancel_scope.cancel()
     if failure is not None:
         raise failure
+    return result
+
+
+def _finished(stream: AnswerStream) -> Answer:
+    for _ in stream.events():
+        pass
     assert stream.answer is not None
     return stream.answer
 
@@ -103,7 +116,12 @@ def _until_text(events: Iterator[Any]) -> str | Answer:
 
 
 async def _server_events(
-    stream: AnswerStream, first: str | Answer, events: Iterator[Any], identity: dict[str, Any], include_usage: bool
+    stream: AnswerStream,
+    first: str | Answer,
+    events: Iterator[Any],
+    identity: dict[str, Any],
+    include_usage: bool,
+    limit: int,
 ) -> AsyncIterator[str]:
     """Server-sent events; when the client goes away the work stops within a chunk."""
 
@@ -120,7 +138,7 @@ async def _server_events(
             if isinstance(event, str):
                 yield chunk(delta({"content": event}))
             elif isinstance(event, Answer):
-                yield chunk(delta({}, "stop"), **extras(event))
+                yield chunk(delta({}, finish_reason(event, limit)), **extras(event))
                 if include_usage:
                     yield chunk([], usage=usage(event))
             event = await anyio.to_thread.run_sync(next, events, None)

@@ -36,6 +36,10 @@ def install(app: FastAPI) -> None:
         where = ".".join(str(part) for part in first["loc"][1:])
         return JSONResponse(error_body(f"{where}: {first['msg']}", "invalid_request_error", where), 400)
 
+    async def fault(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(error_body("Something went wrong in Omnibus; see its log.", "server_error"), 500)
+
+    app.add_exception_handler(Exception, fault)  # the server still logs it
     for kind in (OmnibusError, EngineError, IngestError):
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(RequestValidationError, wrong_body)

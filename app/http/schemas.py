@@ -41,6 +41,7 @@ class ChatRequest(BaseModel):
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
+    n: Literal[1] | None = 1
     mode: Literal["auto", "whole", "packed"] = "auto"
 
     @property

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app.cli.console import sentence
 from tests.conftest import ROOT, SAMPLES
 
 
@@ -50,6 +54,7 @@ def test_a_folder_is_added_listed_planned_and_asked(home: Path) -> None:
         (("ask", "anything?"), 1, "no collection 'default'"),
         (("ls", "nope"), 1, "no collection 'nope'"),
         (("rm", "-c", "nope"), 1, "no collection 'nope'"),
+        (("rm",), 2, "Name a document, or with --collection the collection to forget."),
         (("ask", "x", "--mode", "half"), 2, "auto, whole, packed"),
         (("ask",), 2, "Missing argument"),
     ],
@@ -72,6 +77,65 @@ def test_a_wrong_model_and_a_wrong_setting_are_said_plainly(home: Path) -> None:
     setting = omnibus(home, "ls", OMNIBUS_PORT="many")
     assert setting.returncode == 2
     assert "OMNIBUS_PORT" in setting.stderr
+
+
+def test_an_unusable_home_and_a_damaged_database_are_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "library.db").write_text("this is no database")
+    for home, check, says in ((tmp_path / "file", "home", "exists"), (damaged, "database", "not a database")):
+        run = omnibus(home, "ls")
+        assert (run.returncode, run.stdout, "Traceback" in run.stderr) == (1, "", False)
+        assert says in run.stderr
+        assert "omnibus doctor" in run.stderr
+        doctor = omnibus(home, "doctor", "--json")
+        assert doctor.returncode == 1
+        (found,) = [c for c in json.loads(doctor.stdout) if c["name"] == check]
+        assert found["state"] == "fail"
+        assert found["fix"]
+        assert "Traceback" in omnibus(home, "ls", OMNIBUS_DEBUG="1").stderr
+
+
+def test_a_fault_of_ours_has_an_exit_code_of_its_own() -> None:
+    said, code = sentence(KeyError("x"))
+    assert "OMNIBUS_DEBUG=1" in said
+    assert code == 70
+
+
+def test_a_pipe_gets_whole_names_between_tabs(home: Path, tmp_path: Path) -> None:
+    name = "[id] " + "long " * 40 + ".txt"
+    (tmp_path / name).write_text("twelve chars")
+    omnibus(home, "add", str(tmp_path / name))
+    assert omnibus(home, "ls", "default", COLUMNS="40").stdout == f"{name}\ttext\t12\t\tloaded\n"
+
+
+def test_serve_serves_until_it_is_interrupted(home: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "omnibus", "serve", "--port", port]
+    settings = {**os.environ, "OMNIBUS_HOME": str(home)}
+    server = subprocess.Popen(command, cwd=ROOT, env=settings, stderr=subprocess.PIPE, text=True)
+    try:
+        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                assert httpx.get(f"{url}/healthz").json() == {"status": "ok", "model_loaded": False}
+                break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        taken = omnibus(home, "serve", "--port", port)
+        assert (taken.returncode, "Traceback" in taken.stderr) == (1, False)
+        assert "Choose another with --port." in taken.stderr
+        with httpx.stream("GET", f"{url}/gradio_api/heartbeat/a-page-that-stays-open", timeout=60) as held:
+            assert held.status_code == 200
+            server.send_signal(signal.SIGINT)
+            _, said = server.communicate(timeout=30)
+        assert server.returncode in (0, 130)
+        assert "Traceback" not in said
+    finally:
+        server.kill()
 
 
 def test_skipped_files_are_named_with_the_reason(home: Path, tmp_path: Path) -> None:

@@ -82,9 +82,10 @@ def test_a_stream_of_pieces_ends_with_usage_and_citations(client: openai.OpenAI)
 
 def test_earlier_messages_are_the_dialogue(client: openai.OpenAI) -> None:
     messages = [*ask("Who is the warden?"), {"role": "assistant", "content": "Ilse Varga."}, *ask("And the cook?")]
-    made = client.chat.completions.create(model="x@hut", messages=messages, max_tokens=4)  # type: ignore[arg-type]
+    made = client.chat.completions.create(model="x@hut", messages=messages, max_tokens=2)  # type: ignore[arg-type]
     assert made.usage is not None
-    assert made.usage.completion_tokens <= 4
+    assert made.usage.completion_tokens == 2
+    assert made.choices[0].finish_reason == "length"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -94,6 +95,8 @@ def test_errors_have_openais_shape(client: openai.OpenAI, stream: bool) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="x@hut", messages=[], stream=stream)  # type: ignore[call-overload]
     assert caught.value.param == "messages"
+    with pytest.raises(openai.BadRequestError, match="should be 1"):
+        client.chat.completions.create(model="x@hut", messages=ask("Hello?"), n=2, stream=stream)  # type: ignore[call-overload]
     with pytest.raises(openai.BadRequestError, match="empty"):
         client.chat.completions.create(model="x@hut", messages=ask("  "), stream=stream)  # type: ignore[call-overload]
 
@@ -120,6 +123,21 @@ def test_a_client_that_goes_away_frees_the_engine(served: tuple[str, Library]) -
     start = time.perf_counter()
     with library.turn():  # free again long before 400 tokens could have been decoded
         assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_away_during_prefill_stops_it(served: tuple[str, Library], stream: bool) -> None:
+    url, library = served
+    assert library.engine  # loaded before the clock runs
+    long = library.collection(f"reading-{stream}")
+    long.add_bytes("long.txt", b"one two three four five six seven. " * 800)
+    body = {"model": f"x@{long.name}", "messages": ask("What?"), "mode": "whole", "stream": stream}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}/v1/chat/completions", json=body, timeout=1.5)
+    with library.turn():
+        pass
+    plan = long.plan(mode="whole")
+    assert plan.cached_tokens < plan.corpus_tokens  # it stopped before it had read everything
 
 
 def test_health_and_headers(served: tuple[str, Library]) -> None:
