@@ -1,27 +1,30 @@
 """Our engine beside plain transformers on this CPU: prefill and decode, same prompt, same run, in pairs.
 
-    python -m tests.benchmarks.cpu_engine [--tokens 1024 4096] [--rounds 5] [--out FILE]
+    python -m tests.benchmarks.cpu_engine [--tokens 1024 4096] [--rounds 5] [--threads N] [--dtype auto] [--out FILE]
 
-Prints medians in tokens per second and the ratio pair by pair. transformers runs its default attention (SDPA) and its
-own generate() with the same weights and number type.
+Prints medians in tokens per second and the ratio pair by pair (8K: --tokens 8000). The load average before and after
+stands in the JSON: on a busy machine only the ratios mean something. transformers runs its default attention (SDPA) and
+its own generate() with the same weights and number type; both decode rates run from the first token to the last.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from transformers import AutoModelForCausalLM
+from transformers.generation.streamers import BaseStreamer
 
 from engine.default_model import pull
 from engine.engine import Engine
@@ -37,24 +40,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, nargs="+", default=[1024, 4096])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="torch's own choice where it is not given")
+    parser.add_argument("--dtype", default="auto")
     parser.add_argument("--home", type=Path, default=ROOT / ".cache" / "omnibus")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    before = os.getloadavg()[0]
     folder = pull(options.home)
-    model = LanguageModel.load("default", home=options.home)
+    model = LanguageModel.load("default", dtype=options.dtype, home=options.home)
     model.stop_ids = frozenset()  # decode a fixed number of tokens
     other = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype)
     text = "".join(path.read_text() for path in sorted((ROOT / "engine").rglob("*.py")))
-    rows = [row for n in options.tokens for row in compare(model, other, model.encode(text)[:n], options.rounds)]
     print(f"{'what':>8} {'tokens':>7} {'omnibus':>9} {'transformers':>13} {'ratio':>6}  tokens/s, medians of pairs")
-    for row in rows:
-        rates = f"{row['omnibus']:>9.1f} {row['transformers']:>13.1f} {row['ratio']:>6.2f}"
-        print(f"{row['what']:>8} {row['tokens']:>7} {rates}")
+    rows = []
+    for n in options.tokens:
+        for row in compare(model, other, model.encode(text)[:n], options.rounds):
+            rates = f"{row['omnibus']:>9.1f} {row['transformers']:>13.1f} {row['ratio']:>6.2f}"
+            print(f"{row['what']:>8} {row['tokens']:>7} {rates}", flush=True)
+            rows.append(row)
     if options.out:
-        options.out.write_text(json.dumps({**machine(model), "rows": rows}, indent=1) + "\n")
+        load = {"load": [before, os.getloadavg()[0]]}
+        options.out.write_text(json.dumps({**machine(model), **load, "rows": rows}, indent=1) + "\n")
 
 
-def compare(model: LanguageModel, other: Any, ids: list[int], rounds: int) -> list[dict[str, Any]]:
+def compare(model: LanguageModel, other: Any, ids: list[int], rounds: int) -> Iterator[dict[str, Any]]:
     """Both engines in turn: prefill of all tokens, then decoding behind them."""
     engine = Engine(model)
     batch = torch.tensor([ids])
@@ -75,28 +86,37 @@ def compare(model: LanguageModel, other: Any, ids: list[int], rounds: int) -> li
         return generation.stats.decode_seconds
 
     def their_decode() -> float:
-        def run(tokens: int) -> float:
-            return timed(lambda: other.generate(batch, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False))
+        clock = Clock()
+        other.generate(batch, max_new_tokens=DECODED + 1, min_new_tokens=DECODED + 1, do_sample=False, streamer=clock)
+        return clock.times[-1] - clock.times[1]  # times[0] is the prompt
 
-        return run(DECODED + 1) - run(1)
-
-    out = []
     for what, tokens, ours, theirs in (
         ("prefill", len(ids), our_prefill, their_prefill),
         ("decode", DECODED, our_decode, their_decode),
     ):
         ours(), theirs()  # warm-up
         pairs = [(tokens / ours(), tokens / theirs()) for _ in range(rounds)]
-        out.append(
-            {
-                "what": what,
-                "tokens": len(ids),
-                "omnibus": statistics.median(a for a, _ in pairs),
-                "transformers": statistics.median(b for _, b in pairs),
-                "ratio": statistics.median(a / b for a, b in pairs),
-            }
-        )
-    return out
+        yield {
+            "what": what,
+            "tokens": len(ids),
+            "omnibus": statistics.median(a for a, _ in pairs),
+            "transformers": statistics.median(b for _, b in pairs),
+            "ratio": statistics.median(a / b for a, b in pairs),
+        }
+
+
+class Clock(BaseStreamer):  # type: ignore[misc]
+    """Notes when transformers hands out each token."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def put(self, value: torch.Tensor) -> None:
+        """The prompt, then token after token."""
+        self.times.append(time.perf_counter())
+
+    def end(self) -> None:
+        """Nothing to do."""
 
 
 def timed(work: Callable[[], Any]) -> float:
