@@ -1,18 +1,30 @@
-"""Catalog: where each chunk lies, when it was used, which sessions hold it. Rebuilt from the files at need."""
+"""Catalog: which chunks there are, when they were used, which sessions hold them.
+
+It serves eviction, usage and explanations. What KV is loaded never depends on it, and it can be made again from the
+files: a chunk's last use is its file's modification time.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, ForeignKey, create_engine, delete, event, func, select, update
+from sqlalchemy import JSON, Engine, ForeignKey, create_engine, delete, event, func, select, text, update
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from engine.store.manifest import Manifest
-from engine.store.segment import Segment
+from engine.errors import StoreError
+from engine.store.errors import CatalogueDamaged, StoreFull
+from engine.store.namespace import record_digest
+
+SCHEMA = 2
+"""Version of the tables; a catalogue of another one is made again from the files."""
 
 
 class Base(DeclarativeBase):
@@ -20,16 +32,14 @@ class Base(DeclarativeBase):
 
 
 class ChunkRow(Base):
-    """One chunk file."""
+    """One chunk file; `used` in nanoseconds."""
 
     __tablename__ = "chunk"
     key: Mapped[str] = mapped_column(primary_key=True)
     namespace: Mapped[str] = mapped_column(index=True)
     parent: Mapped[str | None]
-    depth: Mapped[int]
-    tokens: Mapped[int]
     bytes: Mapped[int]
-    used: Mapped[float]
+    used: Mapped[int]
 
 
 class NamespaceRow(Base):
@@ -38,7 +48,6 @@ class NamespaceRow(Base):
     __tablename__ = "namespace"
     digest: Mapped[str] = mapped_column(primary_key=True)
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
-    used: Mapped[float]
 
 
 class SessionRow(Base):
@@ -46,127 +55,178 @@ class SessionRow(Base):
 
     __tablename__ = "session"
     name: Mapped[str] = mapped_column(primary_key=True)
-    namespace: Mapped[str]
-    created: Mapped[float]
-    used: Mapped[float]
-    pinned: Mapped[bool]
 
 
 class SessionChunkRow(Base):
-    """Which chunks a session is made of, in order."""
+    """Which chunks a session is made of."""
 
     __tablename__ = "session_chunk"
     session: Mapped[str] = mapped_column(ForeignKey("session.name", ondelete="CASCADE"), primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(index=True)
+    key: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalogue knows of a chunk."""
+
+    key: str
+    namespace: dict[str, Any]
+    parent: str | None
+    bytes: int
+    used: int
 
 
 def connect(path: Path) -> Engine:
-    """A SQLite engine in WAL mode that waits for other writers."""
+    """A SQLite engine in WAL mode; whoever will write takes the write lock at once, and waits for it."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
 
 class Catalog:
-    """The store's SQL side; every method is one transaction."""
+    """The store's SQL side; every method is one transaction and raises StoreError where the database fails."""
 
     def __init__(self, path: Path) -> None:
+        """Open or make it; raises CatalogueDamaged. One process at a time (the store holds its lock)."""
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # before SQLite makes its -wal and -shm with the same mode
         self._engine = connect(path)
-        Base.metadata.create_all(self._engine)
-        path.chmod(0o600)
+        self._writer = self._engine.execution_options(writes=True)
+        try:
+            with self._writing() as db:
+                sound = db.scalar(text("PRAGMA quick_check(1)"))
+                if sound != "ok":
+                    raise CatalogueDamaged(f"The session store's catalogue is damaged ({sound}).")
+                if db.scalar(text("PRAGMA user_version")) != SCHEMA:
+                    Base.metadata.drop_all(db.connection())
+                    Base.metadata.create_all(db.connection())
+                    db.execute(text(f"PRAGMA user_version={SCHEMA}"))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Release the database."""
         self._engine.dispose()
 
-    def add(self, segment: Segment, namespace_digest: str, size: int) -> None:
-        """Know a chunk; adding it again only marks it used."""
-        now = time.time()
-        with Session(self._engine) as db, db.begin():
-            parent = db.get(ChunkRow, segment.parent) if segment.parent else None
-            row = {
-                "key": segment.key,
-                "namespace": namespace_digest,
-                "parent": segment.parent,
-                "depth": parent.depth + 1 if parent else 0,
-                "tokens": len(segment.tokens),
-                "bytes": size,
-                "used": now,
-            }
-            db.execute(insert(ChunkRow).values(row).on_conflict_do_update(["key"], set_={"used": now}))
-            space = {"digest": namespace_digest, "record": segment.namespace, "used": now}
-            db.execute(insert(NamespaceRow).values(space).on_conflict_do_update(["digest"], set_={"used": now}))
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with _typed_errors(), Session(self._engine) as db:
+            yield db
 
-    def touch(self, keys: Sequence[str]) -> None:
-        """Mark chunks used now."""
-        with Session(self._engine) as db, db.begin():
-            db.execute(update(ChunkRow).where(ChunkRow.key.in_(keys)).values(used=time.time()))
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with _typed_errors(), Session(self._writer) as db, db.begin():
+            yield db
 
-    def forget(self, key: str) -> None:
-        """Drop a chunk's row."""
-        with Session(self._engine) as db, db.begin():
-            db.execute(delete(ChunkRow).where(ChunkRow.key == key))
+    # -- chunks -------------------------------------------------------------------------------------------------------
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Know chunks; adding one again only marks it used."""
+        with self._writing() as db:
+            for e in entries:
+                digest = record_digest(e.namespace)
+                row = {"key": e.key, "namespace": digest, "parent": e.parent, "bytes": e.bytes, "used": e.used}
+                db.execute(insert(ChunkRow).values(row).on_conflict_do_update(["key"], set_={"used": e.used}))
+                space = {"digest": digest, "record": e.namespace}
+                db.execute(insert(NamespaceRow).values(space).on_conflict_do_nothing())
+
+    def touch(self, keys: Sequence[str], used: int) -> None:
+        """Mark chunks used."""
+        with self._writing() as db:
+            db.execute(update(ChunkRow).where(ChunkRow.key.in_(keys)).values(used=used))
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Drop chunks' rows."""
+        if keys:
+            with self._writing() as db:
+                for key in keys:
+                    db.execute(delete(ChunkRow).where(ChunkRow.key == key))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._writing() as db:
+            for table in (SessionChunkRow, SessionRow, ChunkRow, NamespaceRow):
+                db.execute(delete(table))
 
     def keys(self) -> set[str]:
         """All chunks known."""
-        with Session(self._engine) as db:
+        with self._reading() as db:
             return set(db.scalars(select(ChunkRow.key)))
 
     def usage(self) -> int:
         """Bytes of all chunks."""
-        with Session(self._engine) as db:
+        with self._reading() as db:
             return int(db.scalar(select(func.coalesce(func.sum(ChunkRow.bytes), 0))) or 0)
 
-    def latest_namespace(self, other_than: str) -> dict[str, Any] | None:
-        """Record of the namespace used last, but for this one; to explain a miss."""
-        with Session(self._engine) as db:
-            query = select(NamespaceRow.record).where(NamespaceRow.digest != other_than)
-            return db.scalar(query.order_by(NamespaceRow.used.desc()).limit(1))
+    def last_use(self, keys: Sequence[str]) -> int:
+        """When one of these chunks was last used, in nanoseconds; 0 when none is known."""
+        with self._reading() as db:
+            return db.scalar(select(func.max(ChunkRow.used)).where(ChunkRow.key.in_(keys))) or 0
 
-    def victims(self) -> Iterable[tuple[str, int]]:
-        """Chunks that may be evicted, (key, bytes): least recently used first, of equally old ones the tail first."""
-        with Session(self._engine) as db:
-            pinned = (
-                select(SessionChunkRow.key)
-                .join(SessionRow, SessionRow.name == SessionChunkRow.session)
-                .where(SessionRow.pinned)
-            )
-            parents = select(ChunkRow.parent).where(ChunkRow.parent.is_not(None))
-            leaves = select(ChunkRow.key, ChunkRow.bytes).where(
-                ChunkRow.key.not_in(pinned), ChunkRow.key.not_in(parents)
-            )
-            return [(key, size) for key, size in db.execute(leaves.order_by(ChunkRow.used, ChunkRow.depth.desc()))]
+    def namespaces(self) -> list[dict[str, Any]]:
+        """Records of the namespaces that have chunks."""
+        with self._reading() as db:
+            used = select(ChunkRow.namespace).distinct()
+            return list(db.scalars(select(NamespaceRow.record).where(NamespaceRow.digest.in_(used))))
+
+    def victims(self, spare: str | None = None) -> Iterator[tuple[str, int]]:
+        """Chunks to evict in this order, (key, bytes): least recently used first, each chain from its tail.
+
+        Chunks that a session holds, `spare`, and what stands before them in their chains are never among them.
+        """
+        with self._reading() as db:
+            held = set(db.scalars(select(SessionChunkRow.key))) | {spare}
+            rows = {row.key: row for row in db.scalars(select(ChunkRow))}
+        children = Counter(row.parent for row in rows.values())
+        tails = [(row.used, row.key) for row in rows.values() if not children[row.key] and row.key not in held]
+        heapq.heapify(tails)
+        while tails:
+            _, key = heapq.heappop(tails)
+            yield key, rows[key].bytes
+            parent = rows[key].parent
+            children[parent] -= 1
+            if parent in rows and not children[parent] and parent not in held:
+                heapq.heappush(tails, (rows[parent].used, parent))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
-    def name_session(self, name: str, namespace: str, keys: Sequence[str], *, pinned: bool) -> None:
-        """Create or replace a named session."""
-        now = time.time()
-        with Session(self._engine) as db, db.begin():
+    def name_session(self, name: str, keys: Sequence[str]) -> None:
+        """Create or replace a session."""
+        with self._writing() as db:
             db.execute(delete(SessionRow).where(SessionRow.name == name))
-            db.add(SessionRow(name=name, namespace=namespace, created=now, used=now, pinned=pinned))
+            db.add(SessionRow(name=name))
             db.flush()
-            db.add_all(SessionChunkRow(session=name, position=i, key=key) for i, key in enumerate(keys))
+            db.add_all(SessionChunkRow(session=name, key=key) for key in keys)
 
-    def drop_session(self, name: str) -> bool:
-        """Forget a session; its chunks stay until they are evicted. False when there was none."""
-        with Session(self._engine) as db, db.begin():
-            return bool(db.execute(delete(SessionRow).where(SessionRow.name == name)).rowcount)  # type: ignore[attr-defined]
+    def drop_session(self, name: str) -> None:
+        """Forget a session."""
+        with self._writing() as db:
+            db.execute(delete(SessionRow).where(SessionRow.name == name))
 
-    def sessions(self) -> list[Manifest]:
-        """Every named session."""
-        with Session(self._engine) as db:
-            out = []
-            for row in db.scalars(select(SessionRow).order_by(SessionRow.name)):
-                held = select(SessionChunkRow.key).where(SessionChunkRow.session == row.name)
-                keys = tuple(db.scalars(held.order_by(SessionChunkRow.position)))
-                sums = select(func.coalesce(func.sum(ChunkRow.tokens), 0), func.coalesce(func.sum(ChunkRow.bytes), 0))
-                tokens, size = db.execute(sums.where(ChunkRow.key.in_(keys))).one()
-                out.append(Manifest(row.name, row.namespace, keys, tokens, size, row.created, row.used, row.pinned))
-            return out
+    def session_names(self) -> set[str]:
+        """All sessions known."""
+        with self._reading() as db:
+            return set(db.scalars(select(SessionRow.name)))
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:  # locked, full, read-only, input/output
+        sort = StoreFull if "full" in str(error.orig) else StoreError
+        raise sort(f"The session store's catalogue cannot be used: {error.orig}.") from error
+    except DBAPIError as error:
+        raise CatalogueDamaged(f"The session store's catalogue is damaged: {error.orig}.") from error

@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from engine.errors import StoreError
+from engine.store.files import write_all, write_whole
+from engine.store.namespace import token_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A session: the chunk keys in order, their tokens in number, and whether eviction must leave them alone."""
+    """A session, never evicted: its tokens, so that it can be computed again, and its chunk keys in order.
+
+    `pack` is the digest of the packed prompt, `created` a time in nanoseconds, `bytes` what its chunk files take.
+    """
 
     name: str
-    namespace: str
+    namespace: dict[str, Any]
+    tokens: tuple[int, ...]
     keys: tuple[str, ...]
-    tokens: int
     bytes: int
-    created: float
-    used: float
-    pinned: bool
+    pack: str
+    created: int
+
+    @staticmethod
+    def file_name(name: str) -> str:
+        """File name for a session of any name."""
+        return hashlib.sha256(name.encode()).hexdigest()[:32] + ".session"
+
+    def write(self, folder: Path) -> None:
+        """Keep it in a folder, whole or not at all; raises OSError."""
+        record = {f.name: getattr(self, f.name) for f in fields(self)}
+        record["tokens"] = base64.b64encode(token_bytes(self.tokens)).decode()
+        text = json.dumps(record).encode()
+
+        def fill(stream: FileIO) -> None:
+            write_all(stream, xxhash.xxh3_128_hexdigest(text).encode() + b"\n" + text)
+
+        write_whole(folder / self.file_name(self.name), fill)
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read and check one; raises StoreError where it is damaged, OSError where it cannot be read."""
+        checksum, _, text = path.read_bytes().partition(b"\n")
+        if checksum != xxhash.xxh3_128_hexdigest(text).encode():
+            raise StoreError(f"The session file {path.name} is damaged.")
+        try:
+            record = json.loads(text)
+            tokens = np.frombuffer(base64.b64decode(record["tokens"]), dtype="<u4")
+            return cls(**{**record, "tokens": tuple(tokens.tolist()), "keys": tuple(record["keys"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"The session file {path.name} cannot be understood.") from error

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-FORMAT = 1
+import numpy as np
+
+FORMAT = 2
 """Version of the chunk files; part of every namespace."""
 
 
@@ -38,18 +41,33 @@ class Namespace:
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical record."""
-        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()
+        return record_digest(self.record())
+
+    def differing(self, other: dict[str, Any]) -> list[str]:
+        """Names of the fields in which a stored record differs from this one."""
+        mine, absent = self.record(), object()
+        return [n for n in sorted(mine.keys() | other.keys()) if mine.get(n, absent) != other.get(n, absent)]
 
     def difference(self, other: dict[str, Any]) -> str:
-        """One line that names the fields in which a stored record differs from this one; empty when none does."""
+        """One line that says what differs between this and a stored record; empty when nothing does."""
         mine = self.record()
-        names = [n for n in sorted(mine.keys() | other.keys()) if mine.get(n) != other.get(n)]
-        return "; ".join(f"{n} is {mine.get(n)!r}, stored with {other.get(n)!r}" for n in names)
+        return "; ".join(f"{n} is {mine.get(n)!r}, stored with {other.get(n)!r}" for n in self.differing(other))
 
-    def chunk_key(self, parent: str | None, tokens: bytes) -> str:
-        """Key of a chunk: SHA-256 over this namespace, the key before it, and its tokens (little-endian u32)."""
-        chain = hashlib.sha256()
-        chain.update(bytes.fromhex(self.digest))
-        chain.update(bytes.fromhex(parent) if parent else bytes(32))
-        chain.update(tokens)
-        return chain.hexdigest()
+
+def record_digest(record: dict[str, Any]) -> str:
+    """SHA-256 of a namespace's record in canonical JSON."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def chunk_key(namespace: str, parent: str | None, tokens: Sequence[int]) -> str:
+    """Key of a chunk: SHA-256 over the namespace's digest, the key before it, and its tokens (little-endian u32)."""
+    chain = hashlib.sha256()
+    chain.update(bytes.fromhex(namespace))
+    chain.update(bytes.fromhex(parent) if parent else bytes(32))
+    chain.update(token_bytes(tokens))
+    return chain.hexdigest()
+
+
+def token_bytes(tokens: Sequence[int]) -> bytes:
+    """Token ids as little-endian u32."""
+    return np.asarray(tokens, dtype="<u4").tobytes()

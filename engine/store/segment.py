@@ -1,21 +1,22 @@
 """Segment: one chunk's KV in a file that checks itself.
 
-    8 bytes   magic "OMNIKV01"
+    8 bytes   magic "OMNIKV02"
     8 bytes   length of the header, little endian
     16 bytes  xxh3-128 of the header
-    header    JSON: key, parent, namespace record, token ids, shape, dtype, per layer: offset and checksum
-    payload   from the next multiple of 4 KiB on; layer after layer, keys [Hkv, T, D] then values
+    header    JSON: key, parent, namespace record, token ids, shape, dtype, per layer offset, length and checksum;
+              blanks up to the next multiple of 4 KiB
+    payload   layer after layer, keys [Hkv, T, D] then values, zeros up to the next multiple of 4 KiB
 
-A layer starts at a multiple of 4 KiB and can be read and checked alone.
+A layer can be read and checked alone. Every byte of the file stands under a checksum, padding too, and the key must be
+the hash of what the header says.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,22 @@ import xxhash
 from torch import Tensor
 
 from engine.errors import CorruptChunk
+from engine.store.files import read_into, write_all, write_whole
+from engine.store.namespace import chunk_key, record_digest
 
-MAGIC = b"OMNIKV01"
+MAGIC = b"OMNIKV02"
 ALIGN = 4096
 PREAMBLE = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlace:
+    """Where a layer lies behind the header, and the xxh3-128 of its `length` bytes with the padding behind them."""
+
+    offset: int
+    length: int
+    checksum: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,129 +54,129 @@ class Segment:
     tokens: tuple[int, ...]
     dtype: torch.dtype
     shape: tuple[int, int, int]
-    layers: tuple[tuple[int, str], ...]
-
-    @property
-    def layer_bytes(self) -> int:
-        """Bytes of one layer's keys and values."""
-        heads, tokens, dim = self.shape
-        return 2 * heads * tokens * dim * self.dtype.itemsize
+    payload: int
+    layers: tuple[LayerPlace, ...]
 
     @classmethod
     def open(cls, path: Path) -> Segment:
-        """Read and check the header; raises CorruptChunk."""
-        try:
-            with path.open("rb") as stream:
-                preamble = stream.read(PREAMBLE)
-                if len(preamble) < PREAMBLE or preamble[:8] != MAGIC:
-                    raise CorruptChunk(path, "it is not a chunk file")
-                size = int.from_bytes(preamble[8:16], "little")
-                if size > path.stat().st_size:
-                    raise CorruptChunk(path, "its header is cut off")
-                header = stream.read(size)
-        except OSError as error:
-            raise CorruptChunk(path, f"it cannot be read: {error.strerror}") from error
-        if xxhash.xxh3_128_digest(header) != preamble[16:32]:
+        """Read and check the header; raises CorruptChunk, or OSError where the file cannot be read at all."""
+        with FileIO(path, "rb") as stream:
+            preamble, end = bytearray(PREAMBLE), stream.seek(0, 2)
+            stream.seek(0)
+            if not read_into(stream, memoryview(preamble)) or preamble[:8] != MAGIC:
+                raise CorruptChunk(path, "it is not a chunk file of this version")
+            size = int.from_bytes(preamble[8:16], "little")
+            if size > end - PREAMBLE:
+                raise CorruptChunk(path, "its header is cut off")
+            header = bytearray(size)
+            whole = read_into(stream, memoryview(header))
+        if not whole or xxhash.xxh3_128_digest(header) != preamble[16:]:
             raise CorruptChunk(path, "its header does not match its checksum")
-        fields = json.loads(header)
-        segment = cls(
-            path,
-            fields["key"],
-            fields["parent"],
-            fields["namespace"],
-            tuple(fields["tokens"]),
-            DTYPES[fields["dtype"]],
-            tuple(fields["shape"]),
-            tuple((offset, checksum) for offset, checksum in fields["layers"]),
-        )
-        if path.stat().st_size != segment.layers[-1][0] + segment.layer_bytes:
+        segment = cls._parse(path, header)
+        last = segment.layers[-1]
+        if end != segment.payload + last.offset + _padded(last.length):
             raise CorruptChunk(path, "it is not as long as its header says")
+        if segment.key != chunk_key(record_digest(segment.namespace), segment.parent, segment.tokens):
+            raise CorruptChunk(path, "its key is not the hash of what it says it holds")
+        return segment
+
+    @classmethod
+    def _parse(cls, path: Path, header: bytes | bytearray) -> Segment:
+        try:
+            fields = json.loads(header)
+            heads, tokens, dim = fields["shape"]
+            segment = cls(
+                path,
+                fields["key"],
+                fields["parent"],
+                fields["namespace"],
+                tuple(fields["tokens"]),
+                DTYPES[fields["dtype"]],
+                (heads, tokens, dim),
+                PREAMBLE + len(header),
+                tuple(LayerPlace(*place) for place in fields["layers"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptChunk(path, f"its header cannot be understood: {error!r}") from error
+        if tokens != len(segment.tokens) or not segment.layers:
+            raise CorruptChunk(path, "its shape does not fit its tokens")
+        if any(place.length != 2 * heads * tokens * dim * segment.dtype.itemsize for place in segment.layers):
+            raise CorruptChunk(path, "its layers are not as long as its shape says")
         return segment
 
     def read(self) -> list[tuple[Tensor, Tensor]]:
         """Keys and values [Hkv, T, D] of every layer, each checked; raises CorruptChunk at the first that is wrong."""
-        out: list[tuple[Tensor, Tensor]] = []
-        with self.path.open("rb", buffering=0) as stream:
-            for layer, (offset, checksum) in enumerate(self.layers):
-                data = bytearray(self.layer_bytes)
-                stream.seek(offset)
-                if stream.readinto(data) != self.layer_bytes:
-                    raise CorruptChunk(self.path, f"layer {layer} is cut off")
-                if xxhash.xxh3_128_hexdigest(data) != checksum:
-                    raise CorruptChunk(self.path, f"layer {layer} does not match its checksum")
-                both = torch.frombuffer(data, dtype=self.dtype).view(2, *self.shape)
-                out.append((both[0], both[1]))
-        return out
+        with FileIO(self.path, "rb") as stream:
+            return [self._read_layer(stream, i) for i in range(len(self.layers))]
+
+    def layer(self, i: int) -> tuple[Tensor, Tensor]:
+        """Keys and values [Hkv, T, D] of one layer, checked, without reading the others; raises CorruptChunk."""
+        with FileIO(self.path, "rb") as stream:
+            return self._read_layer(stream, i)
+
+    def _read_layer(self, stream: FileIO, i: int) -> tuple[Tensor, Tensor]:
+        place = self.layers[i]
+        data = torch.empty(_padded(place.length), dtype=torch.uint8)
+        stream.seek(self.payload + place.offset)
+        if not read_into(stream, data.numpy().data):
+            raise CorruptChunk(self.path, f"layer {i} is cut off")
+        if xxhash.xxh3_128_hexdigest(data.numpy().data) != place.checksum:
+            raise CorruptChunk(self.path, f"layer {i} does not match its checksum")
+        keys, values = data[: place.length].view(self.dtype).view(2, *self.shape)
+        return keys, values
 
 
 def write(
-    folder: Path,
+    path: Path,
     *,
     key: str,
     parent: str | None,
     namespace: dict[str, Any],
     tokens: Sequence[int],
     layers: Sequence[tuple[Tensor, Tensor]],
-) -> Path:
-    """Write a chunk file as <folder>/<key>.kv: temporary name, fsync, rename, fsync of the folder.
+) -> None:
+    """Write a chunk file, whole or not at all; one layer at a time is copied. Raises OSError."""
+    shape, dtype = layers[0][0].shape, layers[0][0].dtype
+    length = 2 * shape.numel() * dtype.itemsize
+    stride = _padded(length)
 
-    Raises OSError (a full disk, say) with nothing left behind.
-    """
-    first = layers[0][0]
-    payload = [_bytes(keys, values) for keys, values in layers]
-    size = len(payload[0])
-    stride = -(-size // ALIGN) * ALIGN
-    fields: dict[str, Any] = {
-        "key": key,
-        "parent": parent,
-        "namespace": namespace,
-        "tokens": list(tokens),
-        "dtype": str(first.dtype).removeprefix("torch."),
-        "shape": list(first.shape),
-    }
-    checksums = [xxhash.xxh3_128_hexdigest(data) for data in payload]
-    start = 0
-    while True:  # the offsets stand in the header, whose length moves the offsets
-        fields["layers"] = [[start + i * stride, c] for i, c in enumerate(checksums)]
-        header = json.dumps(fields, separators=(",", ":")).encode()
-        needed = -(-(PREAMBLE + len(header)) // ALIGN) * ALIGN
-        if needed == start:
-            break
-        start = needed
-    target = folder / f"{key}.kv"
-    temporary = folder / f".{key[:16]}-{secrets.token_hex(8)}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=0) as stream:
-            preamble = MAGIC + len(header).to_bytes(8, "little") + xxhash.xxh3_128_digest(header)
-            _write_all(stream, preamble + header)
-            for (offset, _), data in zip(fields["layers"], payload, strict=True):
-                stream.seek(offset)
-                _write_all(stream, data)
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(folder)
-    return target
+    def header(checksums: Sequence[str]) -> bytes:
+        fields = {
+            "key": key,
+            "parent": parent,
+            "namespace": namespace,
+            "tokens": list(tokens),
+            "dtype": str(dtype).removeprefix("torch."),
+            "shape": list(shape),
+            "layers": [[i * stride, length, checksum] for i, checksum in enumerate(checksums)],
+        }
+        text = json.dumps(fields, separators=(",", ":")).encode()
+        return text.ljust(_padded(PREAMBLE + len(text)) - PREAMBLE)
+
+    def fill(stream: FileIO) -> None:
+        room = header(["0" * 32] * len(layers))  # as long as the real one, which is known when the layers are written
+        stream.seek(PREAMBLE + len(room))
+        checksums = []
+        for keys, values in layers:
+            data = torch.stack((keys, values)).to("cpu").view(-1).view(torch.uint8).numpy().data
+            padding = bytes(stride - length)
+            checksum = xxhash.xxh3_128(data)
+            checksum.update(padding)
+            checksums.append(checksum.hexdigest())
+            write_all(stream, data)
+            write_all(stream, padding)
+        text = header(checksums)
+        stream.seek(0)
+        write_all(stream, MAGIC + len(text).to_bytes(8, "little") + xxhash.xxh3_128_digest(text) + text)
+
+    write_whole(path, fill)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def file_bytes_at_most(tokens: int, layers: Sequence[tuple[Tensor, Tensor]]) -> int:
+    """What a chunk file of these layers takes, slightly overestimated (its header is text)."""
+    payload = sum(_padded(2 * keys.numel() * keys.element_size()) for keys, _ in layers)
+    return payload + _padded(ALIGN + 12 * tokens + 96 * len(layers))
 
 
-def _bytes(keys: Tensor, values: Tensor) -> memoryview:
-    both = torch.stack((keys, values)).to("cpu")
-    return both.view(torch.uint8).view(-1).numpy().data
-
-
-def _write_all(stream: Any, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[stream.write(view) :]
+def _padded(size: int) -> int:
+    return -(-size // ALIGN) * ALIGN

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store import segment as chunk_file
-from engine.store.catalog import Catalog
+from engine.store.catalog import Catalog, Entry
+from engine.store.errors import CatalogueDamaged, NoSuchSession, SessionIncomplete, StoreFull, refused
+from engine.store.files import locked, make_folder, sweep
 from engine.store.manifest import Manifest
-from engine.store.namespace import Namespace
+from engine.store.namespace import Namespace, chunk_key
 from engine.store.segment import Segment
 
 log = logging.getLogger(__name__)
+
+QUARANTINED = 16
+"""Damaged files kept for a look; older ones go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +52,36 @@ class Prefix:
 
 
 class Store:
-    """A folder of chunk files and its catalogue; several processes may use one folder.
+    """A folder of chunk files and its catalogue; several processes may use one folder (of a POSIX file system).
 
-    Layout: <root>/chunks/<first two of key>/<key>.kv, <root>/catalog.db, <root>/quarantine/.
+    Layout: <root>/chunks/<first two of key>/<key>.kv, sessions/*.session, catalog.db, quarantine/, lock.
     """
 
     def __init__(self, root: Path, *, quota_bytes: int | None = None) -> None:
+        """Open or make it, and put right what a killed process left; raises StoreError."""
         self.root, self.quota_bytes = root, quota_bytes
-        for folder in (root, root / "chunks", root / "quarantine"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._catalog = Catalog(root / "catalog.db")
+        try:
+            for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
+                make_folder(folder)
+        except OSError as error:
+            raise refused(f"The session store {root}", error) from error
+        with self._locked():
+            self._catalog = self._open_catalog()
+            self._reconcile()
 
     def close(self) -> None:
         """Release the catalogue."""
         self._catalog.close()
+
+    def _open_catalog(self) -> Catalog:
+        path = self.root / "catalog.db"
+        try:
+            return Catalog(path)
+        except CatalogueDamaged as error:
+            log.warning("%s It is made again from the files.", error)
+            for suffix in ("", "-wal", "-shm"):
+                self._set_aside(Path(f"{path}{suffix}"))
+            return Catalog(path)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -67,16 +90,19 @@ class Store:
         found: list[Segment] = []
         parent: str | None = None
         reason: str | None = None
+        digest = namespace.digest
         for start, end in spans:
             want = tokens[start:end]
-            key = namespace.chunk_key(parent, _token_bytes(want))
-            path = self._path(key)
-            if not path.is_file():
-                reason = self._explain(namespace) if not found else f"tokens from {start:,} on were not kept"
-                break
+            key = chunk_key(digest, parent, want)
             try:
-                segment = Segment.open(path)
-                self._check(segment, namespace, key, parent, want)
+                segment = Segment.open(self._path(key))
+                self._check(segment, namespace, key, want)
+            except FileNotFoundError:
+                reason = f"tokens from {start:,} on were not kept" if found else self._explain(namespace)
+                break
+            except OSError as error:
+                reason = f"tokens from {start:,} on cannot be read: {error.strerror}"
+                break
             except CorruptChunk as error:
                 reason = str(error)
                 self._quarantine(key, error)
@@ -88,22 +114,33 @@ class Store:
     def load(self, prefix: Prefix) -> Iterator[Chunk]:
         """Read and verify chunk after chunk; a damaged one is set aside and ends the iteration before it."""
         loaded: list[str] = []
-        for segment in prefix.segments:
-            try:
-                layers = segment.read()
-            except (CorruptChunk, OSError) as error:
-                self._quarantine(segment.key, error)
-                break
-            loaded.append(segment.key)
-            yield Chunk(segment.key, len(segment.tokens), [k for k, _ in layers], [v for _, v in layers])
-        if loaded:
-            self._catalog.touch(loaded)
+        try:
+            for segment in prefix.segments:
+                try:
+                    layers = self._read(segment)
+                except CorruptChunk as error:
+                    self._quarantine(segment.key, error)
+                    return
+                except OSError as error:  # evicted meanwhile, or unreadable for now
+                    log.warning("The KV chunk %s cannot be read: %s", segment.key, error.strerror)
+                    return
+                loaded.append(segment.key)
+                yield Chunk(segment.key, len(segment.tokens), [k for k, _ in layers], [v for _, v in layers])
+        finally:
+            self._touch(loaded)
 
-    def _check(
-        self, segment: Segment, namespace: Namespace, key: str, parent: str | None, tokens: Sequence[int]
-    ) -> None:
-        if segment.key != key or segment.parent != parent:
-            raise CorruptChunk(segment.path, "it belongs elsewhere in the chain")
+    def _read(self, segment: Segment) -> list[tuple[Tensor, Tensor]]:
+        try:
+            return segment.read()
+        except CorruptChunk:
+            again = Segment.open(segment.path)
+            if again.layers == segment.layers:
+                raise
+            return again.read()  # another process wrote the chunk anew since its header was read
+
+    def _check(self, segment: Segment, namespace: Namespace, key: str, tokens: Sequence[int]) -> None:
+        if segment.key != key:
+            raise CorruptChunk(segment.path, "it has another chunk's name")
         if segment.tokens != tuple(tokens):
             raise CorruptChunk(segment.path, "it holds other tokens")
         difference = namespace.difference(segment.namespace)
@@ -111,10 +148,28 @@ class Store:
             raise CorruptChunk(segment.path, difference)
 
     def _explain(self, namespace: Namespace) -> str:
-        other = self._catalog.latest_namespace(namespace.digest)
-        if other is None:
-            return "nothing like it was kept yet"
-        return f"nothing like it was kept under these settings ({namespace.difference(other)})"
+        """Why not even the first chunk is there: the namespace that comes closest tells."""
+        try:
+            others = self._catalog.namespaces()
+        except StoreError as error:
+            return str(error)
+        if not others:
+            return "nothing was kept yet"
+        difference = namespace.difference(min(others, key=lambda other: len(namespace.differing(other))))
+        return f"kept under other settings only: {difference}" if difference else "nothing kept begins with them"
+
+    def _touch(self, keys: Sequence[str]) -> None:
+        """Mark chunks used, in their files and in the catalogue; a store that cannot be written to is still read."""
+        if not keys:
+            return
+        now = time.time_ns()
+        try:
+            for key in keys:
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(self._path(key), ns=(now, now))
+            self._catalog.touch(keys, now)
+        except (OSError, StoreError) as error:
+            log.warning("The session store could not note what was used: %s", error)
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -127,68 +182,115 @@ class Store:
     ) -> str:
         """Keep one chunk, [Hkv, T, D] keys and values per layer; returns its key. Saving it again changes nothing.
 
-        Raises StoreError when the disk does not take it; nothing is left behind then.
+        Raises StoreFull where the disk or the quota has no room, StoreError where the tensors are not what the
+        namespace says or the disk refuses; nothing is left behind then.
         """
-        key = namespace.chunk_key(parent, _token_bytes(tokens))
+        tokens = [int(t) for t in tokens]
+        _check_fit(namespace, tokens, layers)
+        key = chunk_key(namespace.digest, parent, tokens)
         path = self._path(key)
-        if not path.is_file():
-            try:
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                chunk_file.write(
-                    path.parent,
-                    key=key,
-                    parent=parent,
-                    namespace=namespace.record(),
-                    tokens=tokens,
-                    layers=layers,
-                )
-            except OSError as error:
-                raise StoreError(f"A KV chunk could not be written: {error.strerror or error}.") from error
-        self._catalog.add(Segment.open(path), namespace.digest, path.stat().st_size)
-        if self.quota_bytes is not None:
-            self.evict(self.quota_bytes)
+        try:
+            if self._kept(key):
+                self._catalog.add([_entry(path, parent, namespace)])
+                self._touch([key])
+                return key
+            self._make_room(chunk_file.file_bytes_at_most(len(tokens), layers), parent)
+            make_folder(path.parent)
+            record = namespace.record()
+            chunk_file.write(path, key=key, parent=parent, namespace=record, tokens=tokens, layers=layers)
+            self._catalog.add([_entry(path, parent, namespace)])
+        except OSError as error:
+            raise refused("A KV chunk", error) from error
         return key
+
+    def _kept(self, key: str) -> bool:
+        try:
+            return Segment.open(self._path(key)).key == key
+        except FileNotFoundError:
+            return False
+        except CorruptChunk as error:
+            self._quarantine(key, error)
+            return False
+
+    def _make_room(self, size: int, parent: str | None) -> None:
+        """Evict what a new chunk needs gone, never what stands before it; StoreFull, and nothing gone, if in vain."""
+        if self.quota_bytes is None or self.usage() + size <= self.quota_bytes:
+            return
+        with self._locked():
+            over = self.usage() + size - self.quota_bytes
+            victims = list(self._catalog.victims(spare=parent))
+            if sum(freed for _, freed in victims) < over:
+                raise StoreFull(
+                    f"The session store's quota of {self.quota_bytes / 1e9:.2f} GB has no room for another KV chunk."
+                )
+            self._delete(victims, over)
 
     def evict(self, quota_bytes: int) -> int:
         """Delete unpinned chunks, least recently used and tail first, until `quota_bytes` suffice; bytes freed."""
-        freed, over = 0, self.usage() - quota_bytes
-        while freed < over:
-            victims = self._catalog.victims()
-            if not victims:
-                break
-            for key, size in victims:
-                self._catalog.forget(key)
-                self._path(key).unlink(missing_ok=True)
-                freed += size
-                if freed >= over:
-                    break
-        return freed
+        with self._locked():
+            return self._delete(self._catalog.victims(), self.usage() - quota_bytes)
 
-    def _quarantine(self, key: str, error: Exception) -> None:
-        log.warning("%s", error)
-        self._catalog.forget(key)
-        path = self._path(key)
-        if path.is_file():
-            path.replace(self.root / "quarantine" / path.name)
+    def _delete(self, victims: Iterable[tuple[str, int]], over: int) -> int:
+        freed, gone = 0, []
+        for key, size in victims:
+            if freed >= over:
+                break
+            self._path(key).unlink(missing_ok=True)
+            gone.append(key)
+            freed += size
+        self._catalog.forget(gone)
+        return freed
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
-    def pin(self, name: str, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]]) -> Manifest:
-        """Name the session of these tokens and keep it from eviction; raises StoreError where it is not kept."""
-        prefix = self.longest_prefix(namespace, tokens, spans)
-        if prefix.tokens != len(tokens):
-            raise StoreError(f"The session '{name}' cannot be pinned: {prefix.miss_reason}.")
-        self._catalog.name_session(name, namespace.digest, [s.key for s in prefix.segments], pinned=True)
-        return next(m for m in self.sessions() if m.name == name)
+    def pin(
+        self,
+        name: str,
+        namespace: Namespace,
+        tokens: Sequence[int],
+        spans: Sequence[tuple[int, int]],
+        *,
+        pack: str = "",
+    ) -> Manifest:
+        """Name the session of these tokens and keep it from eviction; raises SessionIncomplete where it is not kept."""
+        with self._locked():
+            prefix = self.longest_prefix(namespace, tokens, spans)
+            if prefix.tokens != len(tokens):
+                raise SessionIncomplete(name, prefix.tokens, len(tokens), prefix.miss_reason or "it has no spans")
+            keys = tuple(s.key for s in prefix.segments)
+            size = sum(s.path.stat().st_size for s in prefix.segments)
+            ids = tuple(int(t) for t in tokens)
+            manifest = Manifest(name, namespace.record(), ids, keys, size, pack, time.time_ns())
+            manifest.write(self.root / "sessions")
+            self._catalog.add([_entry(s.path, s.parent, namespace) for s in prefix.segments])
+            self._catalog.name_session(name, keys)
+        return manifest
 
     def sessions(self) -> list[Manifest]:
-        """Every named session."""
-        return self._catalog.sessions()
+        """Every named session, by name; a damaged session file is set aside."""
+        found = []
+        for path in (self.root / "sessions").glob("*.session"):
+            try:
+                found.append(Manifest.read(path))
+            except StoreError as error:
+                log.warning("%s It was set aside.", error)
+                self._set_aside(path)
+            except OSError as error:  # removed meanwhile, or unreadable for now
+                log.warning("The session file %s cannot be read: %s", path.name, error.strerror)
+        return sorted(found, key=lambda m: m.name)
+
+    def last_use(self, manifest: Manifest) -> int:
+        """When a session was last used, in nanoseconds."""
+        return self._catalog.last_use(manifest.keys)
 
     def remove(self, name: str) -> None:
-        """Unpin and forget a session; raises StoreError where there is none."""
-        if not self._catalog.drop_session(name):
-            raise StoreError(f"There is no session '{name}'.")
+        """Unpin and forget a session, its chunks stay until they are evicted; raises NoSuchSession."""
+        with self._locked():
+            try:
+                (self.root / "sessions" / Manifest.file_name(name)).unlink()
+            except FileNotFoundError:
+                raise NoSuchSession(name) from None
+            self._catalog.drop_session(name)
 
     # -- care ---------------------------------------------------------------------------------------------------------
 
@@ -197,54 +299,103 @@ class Store:
         return self._catalog.usage()
 
     def verify(self) -> list[str]:
-        """Read every chunk whole; damaged ones are set aside. Returns one line for each."""
+        """Read every chunk whole, and set damaged ones aside; a line for each and for each session that lacks any."""
         bad: list[str] = []
-        for path in sorted((self.root / "chunks").glob("*/*.kv")):
+        for path in self._chunk_files():
             try:
                 segment = Segment.open(path)
                 if segment.key != path.stem:
                     raise CorruptChunk(path, "it has another chunk's name")
-                segment.read()
-            except CorruptChunk as error:
+                self._read(segment)
+            except FileNotFoundError:
+                continue
+            except (CorruptChunk, OSError) as error:
                 bad.append(str(error))
-                self._quarantine(path.stem, error)
+                if isinstance(error, CorruptChunk):
+                    self._quarantine(path.stem, error)
+        for manifest in self.sessions():
+            lost = sum(not self._path(key).is_file() for key in manifest.keys)
+            if lost:
+                bad.append(f"The session '{manifest.name}' lacks {lost} of its {len(manifest.keys)} chunks.")
         return bad
 
     def rebuild(self) -> int:
-        """Make the catalogue's chunk rows anew from the files, and remove leftovers of killed writers; chunks found."""
-        for leftover in (self.root / "chunks").glob("*/.*.tmp"):
-            leftover.unlink(missing_ok=True)
-        segments: dict[str, Segment] = {}
-        for path in (self.root / "chunks").glob("*/*.kv"):
+        """Make the catalogue anew from the files, and remove what killed writers left; chunks found."""
+        with self._locked():
+            self._catalog.clear()
+            self._reconcile()
+            return len(self._catalog.keys())
+
+    def _reconcile(self) -> None:
+        """Let the catalogue know what the files are, where a crash or its loss set them apart."""
+        for folder in (self.root / "sessions", *(self.root / "chunks").iterdir()):
+            sweep(folder)
+        files = {path.stem: path for path in self._chunk_files()}
+        known = self._catalog.keys()
+        self._catalog.forget(known - files.keys())
+        new = []
+        for key in files.keys() - known:
             try:
-                segments[path.stem] = Segment.open(path)
+                segment = Segment.open(files[key])
+                if segment.key != key:
+                    raise CorruptChunk(files[key], "it has another chunk's name")
+                new.append(_entry(segment.path, segment.parent, segment.namespace))
             except CorruptChunk as error:
-                self._quarantine(path.stem, error)
-        for key in self._catalog.keys() - segments.keys():
-            self._catalog.forget(key)
-        for segment in sorted(segments.values(), key=lambda s: _depth(s, segments)):
-            record = segment.namespace
-            digest = _record_digest(record)
-            self._catalog.add(segment, digest, segment.path.stat().st_size)
-        return len(segments)
+                self._quarantine(key, error)
+            except OSError as error:
+                log.warning("The KV chunk %s cannot be read: %s", key, error.strerror)
+        self._catalog.add(new)
+        named, kept = self._catalog.session_names(), {m.name: m for m in self.sessions()}
+        for name in named - kept.keys():
+            self._catalog.drop_session(name)
+        for name in kept.keys() - named:
+            self._catalog.name_session(name, kept[name].keys)
+
+    def _quarantine(self, key: str, error: Exception) -> None:
+        log.warning("%s", error)
+        self._set_aside(self._path(key))
+        with contextlib.suppress(StoreError):
+            self._catalog.forget([key])
+
+    def _set_aside(self, path: Path) -> None:
+        folder = self.root / "quarantine"
+        try:
+            path.replace(folder / path.name)
+            for old in sorted(folder.iterdir(), key=lambda p: p.stat().st_ctime)[:-QUARANTINED]:
+                old.unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.warning("%s could not be set aside: %s", path.name, error.strerror)
+
+    def _chunk_files(self) -> list[Path]:
+        return sorted((self.root / "chunks").glob("*/*.kv"))
 
     def _path(self, key: str) -> Path:
         return self.root / "chunks" / key[:2] / f"{key}.kv"
 
-
-def _token_bytes(tokens: Sequence[int]) -> bytes:
-    return np.asarray(tokens, dtype="<u4").tobytes()
-
-
-def _depth(segment: Segment, among: dict[str, Segment]) -> int:
-    depth = 0
-    while segment.parent in among:
-        segment = among[segment.parent]
-        depth += 1
-    return depth
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone among processes; what the system refuses meanwhile becomes a StoreError."""
+        try:
+            with locked(self.root / "lock"):
+                yield
+        except OSError as error:
+            raise refused(f"The session store {self.root}", error) from error
 
 
-def _record_digest(record: dict[str, object]) -> str:
-    import hashlib
+def _entry(path: Path, parent: str | None, namespace: Namespace | dict[str, Any]) -> Entry:
+    stat = path.stat()
+    record = namespace.record() if isinstance(namespace, Namespace) else namespace
+    return Entry(path.stem, record, parent, stat.st_size, stat.st_mtime_ns)
 
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+def _check_fit(namespace: Namespace, tokens: Sequence[int], layers: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Refuse to keep what cannot be KV of these tokens under this namespace."""
+    shape = (namespace.kv_heads, len(tokens), namespace.head_dim)
+    kinds = {(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for pair in layers for t in pair}
+    if not tokens or len(layers) != namespace.layers or kinds != {(shape, namespace.codec)}:
+        raise StoreError(
+            f"A KV chunk was not kept: {len(layers)} layers of {sorted(kinds)} are not "
+            f"{namespace.layers} of {shape} in {namespace.codec}."
+        )

@@ -1,0 +1,92 @@
+"""Files that are whole or absent, whoever dies while writing them; and one lock for what must not interleave."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+SUFFIX = ".tmp"
+
+
+def write_whole(path: Path, fill: Callable[[FileIO], None]) -> None:
+    """Let `fill` write a file of a random temporary name; fsync, rename, fsync of the folder.
+
+    The writer holds a lock on its temporary file, so that `sweep` knows the living from the dead. Raises OSError
+    (a full disk, say) with nothing left behind.
+    """
+    while True:
+        temporary = path.parent / f".{secrets.token_hex(12)}{SUFFIX}"
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with FileIO(descriptor, "wb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink == 0:
+                    continue  # swept between its making and its locking
+                fill(stream)
+                os.fsync(descriptor)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        sync_folder(path.parent)
+        return
+
+
+def write_all(stream: FileIO, data: bytes | memoryview) -> None:
+    """Write every byte: one call takes at most 2 GiB, and less on a disk that is nearly full."""
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def read_into(stream: FileIO, buffer: memoryview) -> bool:
+    """Fill the buffer from the stream; False where the file ends before."""
+    while buffer:
+        got = stream.readinto(buffer)
+        if not got:
+            return False
+        buffer = buffer[got:]
+    return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder; files that a living writer holds stay."""
+    for path in folder.glob(f".*{SUFFIX}"):
+        try:
+            with path.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+        except (BlockingIOError, FileNotFoundError):
+            continue
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for its owner only, durably; parents too."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new name in the folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, against threads and processes alike; it falls with its holder. Not re-entrant."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
