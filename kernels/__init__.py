@@ -4,17 +4,35 @@ Every operation has a plain torch reference (`kernels.reference`) and a Triton k
 name; `kernels.cpu` is the fast path without a GPU. Callers use the names below; `kernels.dispatch` picks the path.
 """
 
-from kernels.dispatch import dense_attention, sparse_attention
+from kernels.dispatch import (
+    antidiagonal_scores,
+    decode_attention,
+    dense_attention,
+    last_query_scores,
+    select_keys,
+    sparse_attention,
+)
 from kernels.errors import ArgumentError, BackendUnavailable, KernelError
 from kernels.index import BlockIndex
 from kernels.merge import merge_attention
+from kernels.pages import Pages
+from kernels.pooled_scores import pool, pooled_scores
+from kernels.shared_prefix import shared_prefix_attention
 
 __all__ = [
     "ArgumentError",
     "BackendUnavailable",
     "BlockIndex",
     "KernelError",
+    "Pages",
+    "antidiagonal_scores",
+    "decode_attention",
     "dense_attention",
+    "last_query_scores",
     "merge_attention",
+    "pool",
+    "pooled_scores",
+    "select_keys",
+    "shared_prefix_attention",
     "sparse_attention",
 ]

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from kernels.errors import ArgumentError, BackendUnavailable
 from kernels.index import BlockIndex
+from kernels.pages import Pages
 
 Backend = Literal["triton", "torch"]
+ON_CPU = {"dense_attention", "sparse_attention", "decode_attention"}
+"""Operations with a CPU path of their own; the reference of the others is as fast there."""
 
 
 def backend(device: torch.device) -> Backend:
@@ -78,11 +81,83 @@ def sparse_attention(
     return result
 
 
+def decode_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    scale: float | None = None,
+    causal: bool = True,
+    kv_lens: Tensor | None = None,
+    pages: Pages | None = None,
+    k_scale: Tensor | None = None,
+    v_scale: Tensor | None = None,
+    mass_block: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """As dense_attention for few queries over many keys: the keys are split among the processors, and then merged.
+
+    With `pages` only the keys on these pages count. With `mass_block` the third result is each query's share of
+    attention per block of so many keys, float32 [B, H, Tq, ceil(Tk / mass_block)], a power of two of at least 16;
+    else it is None. q [B, H, Tq, D]; several prompts' queries over one shared prefix go in as Tq, causal=False.
+    """
+    operation = _module("decode_attention", q.device).decode_attention
+    result: tuple[Tensor, Tensor, Tensor | None] = operation(
+        q, k, v, scale=scale, causal=causal, kv_lens=kv_lens, pages=pages, k_scale=k_scale, v_scale=v_scale,
+        mass_block=mass_block,
+    )  # fmt: skip
+    return result
+
+
+def last_query_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> tuple[Tensor, Tensor]:
+    """How much attention the last queries q [B, H, L, D], L <= 128, pay to each key and to each distance.
+
+    Returns (vertical, slash), float32 [B, H, Tk]: vertical[j] is the sum of their attention to key j, slash[o] of
+    that to the key o places before each of them (arXiv 2407.02490, algorithm 2). k [B, Hkv, Tk, D]; linear in Tk.
+    """
+    result: tuple[Tensor, Tensor] = _module("last_query_scores", q.device).last_query_scores(q, k, scale=scale)
+    return result
+
+
+def antidiagonal_scores(
+    q: Tensor, k: Tensor, *, stride: int = 16, block: int = 128, scale: float | None = None
+) -> Tensor:
+    """Attention per (query block, key block), estimated from every stride-th antidiagonal (arXiv 2503.16428).
+
+    q [B, H, Tq, D], k [B, Hkv, Tk, D] -> float32 [B, H, ceil(Tq / block), ceil(Tk / block)]; a row of a whole block
+    sums to block / stride. Blocks of queries are counted from the first query, which stands at a multiple of `stride`.
+    """
+    result: Tensor = _module("antidiagonal_scores", q.device).antidiagonal_scores(
+        q, k, stride=stride, block=block, scale=scale
+    )
+    return result
+
+
+def select_keys(
+    scores: Tensor,
+    *,
+    mass: Tensor | float | None = None,
+    count: Tensor | int | None = None,
+    forced: Tensor | None = None,
+    allowed: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Per row of scores [..., N], the fewest highest ones that hold the share `mass` of the row's sum, or `count` ones.
+
+    `forced` (bool, broadcasts to scores) are taken first and count towards both; only the first `allowed` (int32,
+    broadcasts to [...]) places of a row exist, and none with a negative score. Scores as high as the lowest one taken
+    are taken with it. Returns (places int32 [..., N] ascending, behind them N; how many int32 [...]). Nothing is
+    sorted and the host does not wait: the lowest score is found by bisection.
+    """
+    result: tuple[Tensor, Tensor] = _module("select_keys", scores.device).select_keys(
+        scores, mass=mass, count=count, forced=forced, allowed=allowed
+    )
+    return result
+
+
 def _module(operation: str, device: torch.device) -> ModuleType:
     """The module that implements an operation for tensors on this device."""
     if backend(device) == "triton":
         return _load("triton", operation)
-    return _load("cpu" if device.type == "cpu" else "reference", operation)
+    return _load("cpu" if device.type == "cpu" and operation in ON_CPU else "reference", operation)
 
 
 @functools.cache

@@ -9,8 +9,11 @@ from torch import Tensor
 
 from kernels.errors import ArgumentError
 from kernels.index import BlockIndex
+from kernels.pages import Pages
 
 FP8 = torch.float8_e4m3fn
+MOST_QUERIES = 128
+"""Last queries that are scored at once."""
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
 
@@ -44,6 +47,7 @@ def check(
     kv_lens: Tensor | None = None,
     k_scale: Tensor | None = None,
     v_scale: Tensor | None = None,
+    pages: Pages | None = None,
 ) -> Problem:
     """The problem's sizes; ArgumentError names the argument that does not fit, its shape and what was expected."""
     for name, x in (("q", q), ("k", k), ("v", v)):
@@ -76,7 +80,58 @@ def check(
             raise ArgumentError(name, f"of shape {list(factor.shape)}", f"[{batch}, {kv_heads}, 1 or blocks]")
     if index is not None:
         _check_index(index, batch, heads, kv_heads, q_len, kv_len, q.device)
+    if pages is not None:
+        _check_pages(pages, batch, kv_heads, q.device)
     return Problem(batch, heads, kv_heads, q_len, kv_len, head_dim, head_dim**-0.5 if scale is None else scale)
+
+
+def check_scores(
+    q: Tensor, k: Tensor, scale: float | None = None, *, stride: int = 1, block: int = 1, most: int | None = None
+) -> Problem:
+    """As check, for what scores queries against keys; `most` queries at most, chunks begin at whole strides."""
+    sizes = check(q, k, k, scale=scale)
+    if most is not None and sizes.q_len > most:
+        raise ArgumentError("q", f"of {sizes.q_len} tokens", f"at most {most} of them")
+    for name, size in (("stride", stride), ("block", block)):
+        if size < 1 or size & (size - 1):
+            raise ArgumentError(name, str(size), "a power of two")
+    if block % stride:
+        raise ArgumentError("stride", f"{stride} with block {block}", "a divisor of the block")
+    if (sizes.kv_len - sizes.q_len) % stride:
+        got = f"of {sizes.q_len} tokens, the last of {sizes.kv_len}"
+        raise ArgumentError("q", got, f"queries that begin at a multiple of the stride {stride}")
+    return sizes
+
+
+def check_selection(
+    scores: Tensor,
+    mass: Tensor | float | None,
+    count: Tensor | int | None,
+    forced: Tensor | None,
+    allowed: Tensor | None,
+) -> tuple[Tensor | None, Tensor | None]:
+    """mass float32 or count int32, whichever is given, one per row; raises ArgumentError."""
+    rows = scores.shape[:-1]
+    if scores.dim() < 1 or not scores.is_floating_point():
+        raise ArgumentError("scores", f"{scores.dtype} of shape {list(scores.shape)}", "floats [..., N]")
+    if (mass is None) == (count is None):
+        raise ArgumentError("mass, count", "both or neither given", "one of the two")
+    if forced is not None and (forced.dtype != torch.bool or forced.shape[-1] != scores.shape[-1]):
+        got = f"{forced.dtype} of shape {list(forced.shape)}"
+        raise ArgumentError("forced", got, f"bool that broadcasts to {list(scores.shape)}")
+    if allowed is not None and allowed.dtype != torch.int32:
+        raise ArgumentError("allowed", str(allowed.dtype), f"int32 that broadcasts to {list(rows)}")
+    if mass is not None:
+        return torch.as_tensor(mass, dtype=torch.float32, device=scores.device).expand(rows), None
+    return None, torch.as_tensor(count, dtype=torch.int32, device=scores.device).expand(rows)
+
+
+def _check_pages(pages: Pages, batch: int, kv_heads: int, device: torch.device) -> None:
+    shape = tuple(pages.counts.shape)
+    if shape[0] not in (1, batch) or shape[1] not in (1, kv_heads):
+        raise ArgumentError("pages", f"for {list(shape)} sequences and heads", f"for 1 or {batch} and 1 or {kv_heads}")
+    if pages.numbers.device != device or pages.counts.device != device:
+        raise ArgumentError("pages", f"on {pages.numbers.device}", f"on {device}, as q")
 
 
 def _check_index(

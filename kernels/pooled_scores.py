@@ -1,0 +1,32 @@
+"""Block scores from the means of blocks: cheap, and blind to single keys inside a block."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kernels.errors import ArgumentError
+
+
+def pool(x: Tensor, block: int = 128) -> Tensor:
+    """Means of `block` tokens of x [B, H, T, D] in x's dtype: [B, H, ceil(T / block), D]; a last part of its own size."""
+    if block < 1:
+        raise ArgumentError("block", str(block), "at least 1")
+    whole = x.shape[2] // block * block
+    means = x[:, :, :whole].unflatten(2, (-1, block)).mean(3, dtype=torch.float32).to(x.dtype)
+    if whole == x.shape[2]:
+        return means
+    return torch.cat([means, x[:, :, whole:].mean(2, keepdim=True, dtype=torch.float32).to(x.dtype)], dim=2)
+
+
+def pooled_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> Tensor:
+    """Attention between block means: q [B, H, R, D], k [B, Hkv, N, D] -> float32 [B, H, R, N], rows sum to 1.
+
+    Bottom-right causal on blocks: query block r sees the key blocks up to r + N - R.
+    """
+    group = q.shape[1] // k.shape[1]
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = (q.unflatten(1, (-1, group)) @ k.unsqueeze(2).transpose(-1, -2)).flatten(1, 2).float() * scale
+    rows, blocks = scores.shape[-2:]
+    later = torch.ones(rows, blocks, dtype=torch.bool, device=q.device).triu(blocks - rows + 1)
+    return torch.softmax(scores.masked_fill(later, -torch.inf), dim=-1)
