@@ -41,6 +41,18 @@ def _capability(index: int) -> tuple[int, int]:
     return torch.cuda.get_device_capability(index)
 
 
+def processors(device: torch.device) -> int:
+    """Streaming multiprocessors (compute units); 4 stand for a CPU under Triton's interpreter."""
+    if device.type != "cuda":
+        return 4
+    return _processors(device.index if device.index is not None else torch.cuda.current_device())
+
+
+@functools.cache
+def _processors(index: int) -> int:
+    return torch.cuda.get_device_properties(index).multi_processor_count
+
+
 def candidates(capability: tuple[int, int], itemsize: int, head_dim: int) -> list[Config]:
     """Configurations worth trying for this device, element size and head dimension; the first is the default.
 

@@ -30,9 +30,8 @@ class Pages:
             raise ArgumentError("pages.numbers", got, "[batch, KV heads, pages] with counts [batch, KV heads]")
         for name, tensor in (("numbers", self.numbers), ("counts", self.counts)):
             if tensor.dtype != torch.int32 or not tensor.is_contiguous():
-                raise ArgumentError(
-                    f"pages.{name}", f"{tensor.dtype}, contiguous={tensor.is_contiguous()}", "contiguous int32"
-                )
+                got = f"{tensor.dtype}, contiguous={tensor.is_contiguous()}"
+                raise ArgumentError(f"pages.{name}", got, "contiguous int32")
 
     @classmethod
     def of(cls, numbers: Tensor, size: int, counts: Tensor | None = None) -> Pages:

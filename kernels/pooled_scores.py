@@ -9,11 +9,12 @@ from kernels.errors import ArgumentError
 
 
 def pool(x: Tensor, block: int = 128) -> Tensor:
-    """Means of `block` tokens of x [B, H, T, D] in x's dtype: [B, H, ceil(T / block), D]; a last part of its own size."""
+    """Means of every `block` tokens of x [B, H, T, D], the last one of what is left: [B, H, ceil(T / block), D]."""
     if block < 1:
         raise ArgumentError("block", str(block), "at least 1")
     whole = x.shape[2] // block * block
-    means = x[:, :, :whole].unflatten(2, (-1, block)).mean(3, dtype=torch.float32).to(x.dtype)
+    batch, heads, _, dim = x.shape
+    means = x[:, :, :whole].reshape(batch, heads, -1, block, dim).mean(3, dtype=torch.float32).to(x.dtype)
     if whole == x.shape[2]:
         return means
     return torch.cat([means, x[:, :, whole:].mean(2, keepdim=True, dtype=torch.float32).to(x.dtype)], dim=2)
@@ -24,9 +25,10 @@ def pooled_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> Tensor
 
     Bottom-right causal on blocks: query block r sees the key blocks up to r + N - R.
     """
-    group = q.shape[1] // k.shape[1]
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = (q.unflatten(1, (-1, group)) @ k.unsqueeze(2).transpose(-1, -2)).flatten(1, 2).float() * scale
-    rows, blocks = scores.shape[-2:]
+    batch, heads, rows, dim = q.shape
+    blocks = k.shape[2]
+    grouped = q.reshape(batch, k.shape[1], -1, dim)  # the heads of a group are just more rows over their KV head
+    scale = dim**-0.5 if scale is None else scale
+    scores = (grouped @ k.transpose(-1, -2)).reshape(batch, heads, rows, blocks).float() * scale
     later = torch.ones(rows, blocks, dtype=torch.bool, device=q.device).triu(blocks - rows + 1)
     return torch.softmax(scores.masked_fill(later, -torch.inf), dim=-1)

@@ -109,8 +109,8 @@ def check_selection(
     count: Tensor | int | None,
     forced: Tensor | None,
     allowed: Tensor | None,
-) -> tuple[Tensor | None, Tensor | None]:
-    """mass float32 or count int32, whichever is given, one per row; raises ArgumentError."""
+) -> Tensor:
+    """What to reach, one number per row: mass (float32) or count (int32), whichever is given. Raises ArgumentError."""
     rows = scores.shape[:-1]
     if scores.dim() < 1 or not scores.is_floating_point():
         raise ArgumentError("scores", f"{scores.dtype} of shape {list(scores.shape)}", "floats [..., N]")
@@ -122,8 +122,8 @@ def check_selection(
     if allowed is not None and allowed.dtype != torch.int32:
         raise ArgumentError("allowed", str(allowed.dtype), f"int32 that broadcasts to {list(rows)}")
     if mass is not None:
-        return torch.as_tensor(mass, dtype=torch.float32, device=scores.device).expand(rows), None
-    return None, torch.as_tensor(count, dtype=torch.int32, device=scores.device).expand(rows)
+        return torch.as_tensor(mass, dtype=torch.float32, device=scores.device).expand(rows)
+    return torch.as_tensor(count, dtype=torch.int32, device=scores.device).expand(rows)
 
 
 def _check_pages(pages: Pages, batch: int, kv_heads: int, device: torch.device) -> None:

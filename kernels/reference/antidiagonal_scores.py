@@ -23,10 +23,12 @@ def antidiagonal_scores(
     real = torch.arange(queries.shape[2], device=q.device) < -(-sizes.q_len // stride)
     weights = weights * real.unsqueeze(-1)
     edge = block // stride
-    return weights.unflatten(-1, (-1, edge)).sum(-1).unflatten(2, (-1, edge)).sum(3).float()
+    blocks = (weights.shape[2] // edge, weights.shape[3] // edge)
+    return weights.view(*weights.shape[:2], blocks[0], edge, blocks[1], edge).sum((3, 5)).float()
 
 
 def _strided(x: Tensor, stride: int, block: int, *, reverse: bool) -> Tensor:
     """[B, H, T, D] padded with zeros to whole blocks, `stride` tokens side by side: [B, H, T / stride, stride * D]."""
-    padded = torch.nn.functional.pad(x, (0, 0, 0, -x.shape[2] % block)).unflatten(2, (-1, stride))
-    return (padded.flip(3) if reverse else padded).flatten(3)
+    padded = torch.nn.functional.pad(x, (0, 0, 0, -x.shape[2] % block))
+    side_by_side = padded.reshape(*x.shape[:2], -1, stride, x.shape[3])
+    return (side_by_side.flip(3) if reverse else side_by_side).flatten(3)

@@ -28,15 +28,15 @@ def decode_attention(
     sizes = check(q, k, v, causal=causal, kv_lens=kv_lens, pages=pages, k_scale=k_scale, v_scale=v_scale)
     visible = visible_pairs(q, k, causal=causal, kv_lens=kv_lens)
     if pages is not None:
-        visible = visible & pages.to_mask(sizes.kv_len).repeat_interleave(sizes.group, dim=1).unsqueeze(2)
+        visible = visible & pages.to_mask(sizes.kv_len).expand(-1, sizes.kv_heads, -1).repeat_interleave(
+            sizes.group, dim=1
+        ).unsqueeze(2)
     compute = torch.float64 if q.dtype == torch.float64 else torch.float32
     k, v = dequantize(k, k_scale, compute), dequantize(v, v_scale, compute)
     out, lse = masked_attention(q, k, v, visible, scale)
-    mass = (
-        None
-        if mass_block is None
-        else attention_mass(q, k, visible, lse, sizes.scale if scale is None else scale, mass_block)
-    )
+    if mass_block is None:
+        return out, lse, None
+    mass = attention_mass(q, k, visible, lse, sizes.scale if scale is None else scale, mass_block)
     return out, lse, mass
 
 
@@ -45,4 +45,5 @@ def attention_mass(q: Tensor, k: Tensor, visible: Tensor, lse: Tensor, scale: fl
     keys = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
     scores = (q.to(keys.dtype) @ keys.transpose(-1, -2) * scale).masked_fill(~visible, -torch.inf)
     shares = torch.exp(scores - lse.unsqueeze(-1)).masked_fill(~visible, 0)
-    return torch.nn.functional.pad(shares, (0, -shares.shape[-1] % block)).unflatten(-1, (-1, block)).sum(-1).float()
+    whole = torch.nn.functional.pad(shares, (0, -shares.shape[-1] % block))
+    return whole.view(*whole.shape[:-1], -1, block).sum(-1).float()

@@ -19,5 +19,5 @@ def last_query_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> tu
     weights = torch.softmax(scores.masked_fill(~visible_pairs(q, k), -torch.inf), dim=-1)
     # with keys in reverse order the diagonals are antidiagonals: rows one place shorter line them up
     reverse = torch.nn.functional.pad(weights.flip(-1), (0, last)).flatten(2)
-    lined = reverse[..., : last * (keys + last - 1)].unflatten(-1, (last, keys + last - 1))
+    lined = reverse[..., : last * (keys + last - 1)].reshape(*weights.shape[:2], last, keys + last - 1)
     return weights.sum(2).float(), lined.sum(2)[..., last - 1 :].float()

@@ -17,8 +17,10 @@ def select_keys(
     allowed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As kernels.dispatch.select_keys, by sorting."""
-    mass, count = check_selection(scores, mass, count, forced, allowed)
+    target = check_selection(scores, mass, count, forced, allowed).unsqueeze(-1)
     scores = scores.float()
+    if scores.shape[-1] == 0:
+        return scores.int(), torch.zeros(scores.shape[:-1], dtype=torch.int32, device=scores.device)
     if allowed is not None:
         place = torch.arange(scores.shape[-1], device=scores.device)
         scores = scores.masked_fill(place >= allowed.unsqueeze(-1), -1)
@@ -30,10 +32,10 @@ def select_keys(
     before = before.cumsum(-1) - before + scores.masked_fill(~must, 0).double().sum(-1, keepdim=True)
     if mass is not None:
         total = scores.clamp_min(0).double().sum(-1, keepdim=True)
-        wanted = before < mass.unsqueeze(-1).double() * total
+        wanted = before < target.double() * total
     else:
         place = torch.arange(scores.shape[-1], device=scores.device) + must.sum(-1, keepdim=True)
-        wanted = place < count.unsqueeze(-1)
+        wanted = place < target
     # the lowest score taken; all scores as high as it come along
     lowest = order.values.masked_fill(~wanted, torch.inf).amin(-1, keepdim=True)
     keep = must | (live & (rest >= lowest))

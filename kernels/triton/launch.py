@@ -114,7 +114,7 @@ def _fit(config: Config, index: BlockIndex | None, sizes: Problem) -> Config:
     return replace(config, block_m=block_m, block_n=block_n, num_warps=warps)
 
 
-def _precision(q: Tensor) -> str:
+def precision(q: Tensor) -> str:
     """How float32 products are formed: exactly, on tensor cores by three products of halves where there are any."""
     if q.dtype != torch.float32:
         return "tf32"
@@ -175,6 +175,6 @@ def _launch(q, k, v, sizes, causal, index, lens, scales, out, lse, config) -> No
         Q_BLOCK=index.q_block if index is not None else 1, K_BLOCK=index.k_block if index is not None else 1,
         CAUSAL=causal, SPARSE=index is not None, COLUMNS=capacity > 0, VARLEN=q_lens is not None,
         DESCRIPTORS=descriptors, FP8=fp8, SCALE_BLOCK=keys_per_scale, ORDERED=False,
-        PRECISION=_precision(q), WARP_SPECIALIZE=False,
+        PRECISION=precision(q), WARP_SPECIALIZE=False,
         num_warps=config.num_warps, num_stages=config.num_stages,
     )  # fmt: skip

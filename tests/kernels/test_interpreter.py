@@ -12,7 +12,17 @@ import pytest
 FOLDER = Path(__file__).parent
 
 
-@pytest.mark.parametrize("operation", ["dense_attention", "sparse_attention"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "dense_attention",
+        "sparse_attention",
+        "decode_attention",
+        "last_query_scores",
+        "antidiagonal_scores",
+        "select_keys",
+    ],
+)
 def test_triton_kernels_pass_the_same_tests_under_the_interpreter(operation: str) -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     arguments = ["-q", "-x", "-p", "no:cacheprovider", "-k", "interpreter", str(FOLDER / f"test_{operation}.py")]
