@@ -41,7 +41,7 @@ def tiles_for(capability: tuple[int, int], itemsize: int, block_d: int) -> Tiles
         return Tiles(32, 32, 4, 1)
     if capability[0] in (9, 10) and block_d <= 128:
         return Tiles(128, 128, 8, 3)
-    return Tiles(64, 64, 4, 2)
+    return Tiles(64 if block_d > 128 else 128, 64, 8, 2)
 
 
 @triton.jit

@@ -31,10 +31,12 @@ class Tiles:
 
 def tiles_for(capability: tuple[int, int], rows: int, head_dim: int, itemsize: int) -> Tiles:
     """What reads keys fastest (tests/benchmarks/NOTES.md has the comparison)."""
-    block_m = min(max(16, triton.next_power_of_2(rows)), 128 if head_dim <= 128 and itemsize < 4 else 32)
-    if itemsize >= 4 or head_dim > 128:
-        return Tiles(min(block_m, 32), 32, 4, 2, 1)
-    if capability[0] == 9 or capability[0] == 10:
+    block_m = min(max(16, triton.next_power_of_2(rows)), 128)
+    if itemsize >= 4:
+        return Tiles(16, 32, 8, 1, 1)
+    if head_dim > 128:
+        return Tiles(min(block_m, 32), 32, 8, 2, 1)
+    if capability[0] in (9, 10):
         return Tiles(block_m, 64, 4 if block_m <= 64 else 8, 3, 2)
     return Tiles(min(block_m, 64), 32, 4, 3, 2)
 

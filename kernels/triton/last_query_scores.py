@@ -130,10 +130,10 @@ def last_query_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> tu
         "BLOCK_N": BLOCK_N,
         "PRECISION": precision(q),
     }
-    warps = 8 if block_m > 64 or sizes.head_dim > 128 else 4
+    warps = 8 if block_m > 64 or sizes.head_dim > 128 or q.element_size() >= 4 else 4
     _logs_kernel[(heads, splits, batch)](
         q, k, logs, *strides, heads, sizes.group, q_len, kv_len, splits, share, factor,
-        **constants, num_warps=warps, num_stages=2,
+        **constants, num_warps=warps, num_stages=1 if sizes.head_dim > 128 else 2,
     )  # fmt: skip
     whole = torch.logsumexp(logs * 0.6931471805599453, dim=2) * 1.4426950408889634
     _sums_kernel[(heads, triton.cdiv(kv_len, BLOCK_N), batch)](

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kernels.problem import check_selection
 
-HELD = 8192
+HELD = 4096
 """Scores of a row that a program keeps in registers; longer rows are read again for each of the 31 bits."""
 
 
@@ -100,7 +100,7 @@ def select_keys(
     if scores.numel() == 0:
         return places, counts
     single = n <= HELD
-    block = max(16, triton.next_power_of_2(n)) if single else HELD // 2
+    block = max(16, triton.next_power_of_2(n)) if single else HELD
     select_keys_kernel[(counts.numel(),)](
         scores.contiguous(),
         target.contiguous(),
@@ -108,6 +108,6 @@ def select_keys(
         None if allowed is None else allowed.expand(rows).contiguous(),
         places, counts, n,
         BLOCK=block, SINGLE=single, COUNT=count is not None, FORCED=forced is not None, LIMITED=allowed is not None,
-        num_warps=8 if block >= 4096 else 4 if block >= 512 else 1,
+        num_warps=8 if block > 2048 else 4 if block >= 512 else 1,
     )  # fmt: skip
     return places, counts

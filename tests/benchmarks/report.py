@@ -45,6 +45,19 @@ def race(runs: dict[str, Callable[[], object]], *, budget: float = 300.0) -> dic
     return {name: sorted(taken)[len(taken) // 2] for name, taken in times.items()}
 
 
+def graphed(run: Callable[[], object]) -> Callable[[], object]:
+    """`run` captured in a CUDA graph, so that what is timed is the device's work and not Python's."""
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
 def environment() -> dict[str, Any]:
     """Device, versions, commit, command and time."""
     import triton

@@ -1,0 +1,144 @@
+"""The decode, scoring and selecting kernels compile for Ampere, Hopper and Blackwell within their limits."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+if os.environ.get("TRITON_INTERPRET") == "1":
+    pytest.skip("the interpreter's kernels have nothing to compile", allow_module_level=True)
+
+triton = pytest.importorskip("triton")
+
+from tests.kernels.compiled import SHARED_LIMIT, Compiled, compile_kernel  # noqa: E402
+
+ITEM = {"bf16": 2, "fp16": 2, "fp32": 4, "fp8e4nv": 1}
+CAPABILITIES = [80, 90, 100]
+SPILLED = 512
+"""Bytes a thread may spill in float32, which is for checking, not for speed."""
+
+
+def compiled(kernel: Any, arguments: dict[str, Any], capability: int, warps: int = 4, stages: int = 2) -> Compiled:
+    """Compiles, and holds the result against the device's limits."""
+    everything: dict[str, Any] = dict.fromkeys(kernel.arg_names, "i32") | arguments
+    done = compile_kernel(kernel, everything, capability, num_warps=warps, num_stages=stages)
+    assert done.shared <= SHARED_LIMIT[capability], f"{done.shared} bytes of shared memory"
+    return done
+
+
+def decode_arguments(dtype: str, head_dim: int, block_m: int, block_n: int, page: int, mass: bool) -> dict[str, Any]:
+    """Types and constants of the decode kernel, as kernels.triton.decode_attention passes them."""
+    fp8 = dtype == "fp8e4nv"
+    return {
+        "q": "*bf16" if fp8 else f"*{dtype}",
+        "k": f"*{dtype}",
+        "v": f"*{dtype}",
+        "parts": "*fp32",
+        "part_logs": "*fp32",
+        "tile_logs": "*fp32" if mass else None,
+        "kv_lens": None,
+        "page_numbers": "*i32" if page else None,
+        "page_counts": "*i32" if page else None,
+        "k_scale": "*fp32" if fp8 else None,
+        "v_scale": "*fp32" if fp8 else None,
+        "stride_vd": 1,
+        "scale": "fp32",
+        "HEAD_DIM": head_dim,
+        "BLOCK_D": triton.next_power_of_2(head_dim),
+        "BLOCK_M": block_m,
+        "BLOCK_N": block_n,
+        "PAGE": page,
+        "CAUSAL": False,
+        "VARLEN": False,
+        "FP8": fp8,
+        "SCALE_BLOCK": 0,
+        "MASS": mass,
+        "PRECISION": "tf32x3" if dtype == "fp32" else "tf32",
+    }
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("head_dim", [64, 128, 256])
+@pytest.mark.parametrize("rows", [4, 128])
+def test_decode_compiles(capability: int, head_dim: int, rows: int) -> None:
+    from kernels.triton.decode import combine_kernel, decode_kernel
+    from kernels.triton.decode_attention import tiles_for
+
+    for dtype in ITEM:
+        if dtype == "fp8e4nv" and capability < 90:
+            continue
+        tiles = tiles_for(divmod(capability, 10), rows, head_dim, 2 if dtype == "fp8e4nv" else ITEM[dtype])
+        for page, mass in ((0, False), (128, True)):
+            arguments = decode_arguments(dtype, head_dim, tiles.block_m, tiles.block_n, page, mass)
+            done = compiled(decode_kernel, arguments, capability, tiles.num_warps, tiles.num_stages)
+            assert done.spills <= (SPILLED if dtype == "fp32" else 16), (dtype, page, mass)
+            assert "cp.async" in done.ptx or dtype == "fp32"
+    arguments = {"parts": "*fp32", "part_logs": "*fp32", "out": "*bf16", "lse": "*fp32"}
+    arguments |= {"HEAD_DIM": head_dim, "BLOCK_D": head_dim, "TILE": 16}
+    assert compiled(combine_kernel, arguments, capability).spills == 0
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize(
+    ("dtype", "head_dim"), [("bf16", 64), ("bf16", 128), ("bf16", 256), ("fp32", 64), ("fp32", 128)]
+)
+def test_antidiagonal_scores_compile(capability: int, dtype: str, head_dim: int) -> None:
+    from kernels.triton.antidiagonal_scores import block_sums_kernel, strided_sums_kernel, tiles_for
+
+    tiles = tiles_for(divmod(capability, 10), ITEM[dtype], head_dim)
+    described = capability >= 90 and dtype != "fp32"
+    q_desc, k_desc = (f"tensordesc<{dtype}[1, 1, {rows}, 1, {head_dim}]>" for rows in (tiles.block_m, tiles.block_n))
+    kind = "*fp32" if dtype == "fp32" else "*fp16"
+    arguments: dict[str, Any] = {
+        "q": f"*{dtype}",
+        "k": f"*{dtype}",
+        "q_desc": q_desc if described else None,
+        "k_desc": k_desc if described else None,
+        "sums": kind,
+        "tops": "*fp32",
+        "logs": "*fp32",
+        "factor": "fp32",
+        "STRIDE": 16,
+        "EDGE": 8,
+        "HEAD_DIM": head_dim,
+        "BLOCK_D": head_dim,
+        "BLOCK_M": tiles.block_m,
+        "BLOCK_N": tiles.block_n,
+        "DESCRIPTORS": described,
+        "FLATTEN": tiles.flatten,
+        "PRECISION": "tf32x3" if dtype == "fp32" else "tf32",
+    }
+    done = compiled(strided_sums_kernel, arguments, capability, tiles.num_warps, tiles.num_stages)
+    assert done.spills <= (SPILLED if dtype == "fp32" else 16)
+    if described:
+        assert "cp.async.bulk.tensor" in done.ptx
+    arguments = {"sums": kind, "tops": "*fp32", "logs": "*fp32", "out": "*fp32", "EDGE": 8, "PER_TILE": 16, "TILE": 256}
+    assert compiled(block_sums_kernel, arguments, capability).spills == 0
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+def test_last_query_scores_compile(capability: int, dtype: str) -> None:
+    from kernels.triton.last_query_scores import _logs_kernel, _sums_kernel
+
+    for head_dim, block_m, warps in ((64, 64, 8),) if dtype == "fp32" else ((64, 64, 4), (128, 128, 8), (256, 128, 8)):
+        arguments: dict[str, Any] = {"q": f"*{dtype}", "k": f"*{dtype}", "logs": "*fp32", "factor": "fp32"}
+        arguments |= {"HEAD_DIM": head_dim, "BLOCK_D": head_dim, "BLOCK_M": block_m, "BLOCK_N": 128}
+        arguments |= {"PRECISION": "tf32x3" if dtype == "fp32" else "tf32"}
+        stages = 1 if head_dim > 128 else 2
+        assert compiled(_logs_kernel, arguments, capability, warps, stages).spills == 0
+        arguments |= {"vertical": "*fp32", "slash": "*fp32"}
+        assert compiled(_sums_kernel, arguments, capability, warps, 1).spills == 0
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_selection_compiles(capability: int) -> None:
+    from kernels.triton.select_keys import select_keys_kernel
+
+    for single, block, warps in ((True, 4096, 8), (False, 4096, 8), (True, 256, 1)):
+        arguments: dict[str, Any] = {"scores": "*fp32", "targets": "*fp32", "forced": "*u8", "allowed": "*i32"}
+        arguments |= {"places": "*i32", "counts": "*i32", "BLOCK": block, "SINGLE": single, "COUNT": False}
+        arguments |= {"FORCED": True, "LIMITED": True}
+        assert compiled(select_keys_kernel, arguments, capability, warps).spills == 0
