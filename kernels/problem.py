@@ -121,9 +121,10 @@ def check_selection(
         raise ArgumentError("forced", got, f"bool that broadcasts to {list(scores.shape)}")
     if allowed is not None and allowed.dtype != torch.int32:
         raise ArgumentError("allowed", str(allowed.dtype), f"int32 that broadcasts to {list(rows)}")
-    if mass is not None:
-        return torch.as_tensor(mass, dtype=torch.float32, device=scores.device).expand(rows)
-    return torch.as_tensor(count, dtype=torch.int32, device=scores.device).expand(rows)
+    goal, kind = (mass, torch.float32) if mass is not None else (count, torch.int32)
+    if isinstance(goal, Tensor):
+        return goal.to(scores.device, kind).expand(rows)
+    return torch.full(rows, goal, dtype=kind, device=scores.device)  # type: ignore[arg-type]
 
 
 def _check_pages(pages: Pages, batch: int, kv_heads: int, device: torch.device) -> None:

@@ -39,7 +39,9 @@ def tiles_for(capability: tuple[int, int], itemsize: int, block_d: int) -> Tiles
     """What multiplies fastest (tests/benchmarks/NOTES.md has the comparison)."""
     if itemsize >= 4:
         return Tiles(32, 32, 4, 1)
-    if capability[0] in (9, 10) and block_d <= 128:
+    if capability[0] == 9 and block_d <= 128:
+        return Tiles(128, 256, 8, 2)
+    if capability[0] == 10 and block_d <= 128:
         return Tiles(128, 128, 8, 3)
     return Tiles(64 if block_d > 128 else 128, 64, 8, 2)
 

@@ -37,7 +37,7 @@ def tiles_for(capability: tuple[int, int], rows: int, head_dim: int, itemsize: i
     if head_dim > 128:
         return Tiles(min(block_m, 32), 32, 8, 2, 1)
     if capability[0] in (9, 10):
-        return Tiles(block_m, 64, 4 if block_m <= 64 else 8, 3, 2)
+        return Tiles(block_m, 64, 4, 3, 2) if block_m <= 64 else Tiles(block_m, 32, 8, 4, 2)
     return Tiles(min(block_m, 64), 32, 4, 3, 2)
 
 

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from kernels import device
-from kernels.problem import MOST_QUERIES, check_scores
+from kernels.problem import MOST_QUERIES, Problem, check_scores
 from kernels.triton.launch import precision
 
 BLOCK_N = 128
+EXACT = 32
+"""Queries, and keys, at once in float32, whose exact products take four times the shared memory."""
 
 
 @triton.jit
@@ -112,14 +116,29 @@ def _sums_kernel(
 def last_query_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> tuple[Tensor, Tensor]:
     """As kernels.dispatch.last_query_scores, on a device that Triton compiles for (or its interpreter)."""
     sizes = check_scores(q, k, scale, most=MOST_QUERIES)
+    if q.element_size() < 4 or sizes.q_len <= EXACT:
+        return _sums(q, k, sizes)
+    vertical, slash = (q.new_zeros((*q.shape[:2], sizes.kv_len)) for _ in range(2))
+    for first in range(0, sizes.q_len, EXACT):
+        last = min(first + EXACT, sizes.q_len)
+        seen = sizes.kv_len - sizes.q_len + last
+        part = replace(sizes, q_len=last - first, kv_len=seen)
+        for sums, more in zip((vertical, slash), _sums(q[:, :, first:last], k[:, :, :seen], part), strict=True):
+            sums[..., :seen] += more
+    return vertical, slash
+
+
+def _sums(q: Tensor, k: Tensor, sizes: Problem) -> tuple[Tensor, Tensor]:
+    """Column and diagonal sums of as many queries as a program holds."""
     batch, heads, q_len, kv_len = sizes.batch, sizes.heads, sizes.q_len, sizes.kv_len
+    block_n = BLOCK_N if q.element_size() < 4 else EXACT
     vertical = torch.empty((batch, heads, kv_len), dtype=torch.float32, device=q.device)
     slash = torch.zeros((2, batch, heads, kv_len), dtype=torch.float32, device=q.device)
     if q.numel() == 0:
         return vertical.zero_(), slash[0]
     block_m = max(16, triton.next_power_of_2(q_len))
-    splits = max(1, min(2 * device.processors(q.device) * 4 // (heads * batch), triton.cdiv(kv_len, 4 * BLOCK_N)))
-    share = triton.cdiv(triton.cdiv(kv_len, splits), BLOCK_N) * BLOCK_N
+    splits = max(1, min(2 * device.processors(q.device) * 4 // (heads * batch), triton.cdiv(kv_len, 4 * block_n)))
+    share = triton.cdiv(triton.cdiv(kv_len, splits), block_n) * block_n
     logs = torch.empty((batch, heads, splits, block_m), dtype=torch.float32, device=q.device)
     strides = (*q.stride()[:3], *k.stride()[:3])
     factor = sizes.scale * 1.4426950408889634
@@ -127,16 +146,16 @@ def last_query_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> tu
         "HEAD_DIM": sizes.head_dim,
         "BLOCK_D": triton.next_power_of_2(sizes.head_dim),
         "BLOCK_M": block_m,
-        "BLOCK_N": BLOCK_N,
+        "BLOCK_N": block_n,
         "PRECISION": precision(q),
     }
-    warps = 8 if block_m > 64 or sizes.head_dim > 128 or q.element_size() >= 4 else 4
+    warps = 8 if block_m > 64 or sizes.head_dim > 128 else 4
     _logs_kernel[(heads, splits, batch)](
         q, k, logs, *strides, heads, sizes.group, q_len, kv_len, splits, share, factor,
         **constants, num_warps=warps, num_stages=1 if sizes.head_dim > 128 else 2,
     )  # fmt: skip
     whole = torch.logsumexp(logs * 0.6931471805599453, dim=2) * 1.4426950408889634
-    _sums_kernel[(heads, triton.cdiv(kv_len, BLOCK_N), batch)](
+    _sums_kernel[(heads, triton.cdiv(kv_len, block_n), batch)](
         q, k, whole, vertical, slash, batch * heads * kv_len, *strides, heads, sizes.group, q_len, kv_len, factor,
         **constants, num_warps=warps, num_stages=1,
     )  # fmt: skip

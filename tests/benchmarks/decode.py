@@ -122,8 +122,13 @@ def explore(out: list[Row]) -> None:
             runs[f"32 {tiles}"] = graphed(lambda t=tiles: on_triton(many, k, v, causal=False, tiles=t))
         except Exception as reason:  # a configuration that the device refuses is a result
             print(tiles, repr(reason)[:100])
-    for name, time in race(runs, budget=60).items():
-        out.append({"case": name, "ms": time, "gb_s": 4.0 * k.numel() / time / 1e6})
+    (k8, k_scale), (v8, v_scale) = quantize(k), quantize(v)
+    for n, warps, stages, resident in [(64, 4, 3, 2), (64, 8, 3, 2), (128, 8, 3, 2), (128, 4, 3, 2), (128, 8, 4, 1)]:
+        tiles = Tiles(16, n, warps, stages, resident)
+        runs[f"e4m3 {tiles}"] = graphed(lambda t=tiles: on_triton(q, k8, v8, k_scale=k_scale, v_scale=v_scale, tiles=t))
+    for name, time in race(runs, budget=40).items():
+        read = (2.0 if name.startswith("e4m3") else 4.0) * k.numel()
+        out.append({"case": name, "ms": time, "gb_s": read / time / 1e6})
 
 
 def main() -> None:

@@ -123,14 +123,18 @@ def test_antidiagonal_scores_compile(capability: int, dtype: str, head_dim: int)
 def test_last_query_scores_compile(capability: int, dtype: str) -> None:
     from kernels.triton.last_query_scores import _logs_kernel, _sums_kernel
 
-    for head_dim, block_m, warps in ((64, 64, 8),) if dtype == "fp32" else ((64, 64, 4), (128, 128, 8), (256, 128, 8)):
+    exact = dtype == "fp32"
+    allowed = SPILLED if exact else 0
+    for head_dim, block_m, warps in (
+        ((64, 32, 4), (256, 32, 8)) if exact else ((64, 64, 4), (128, 128, 8), (256, 128, 8))
+    ):
         arguments: dict[str, Any] = {"q": f"*{dtype}", "k": f"*{dtype}", "logs": "*fp32", "factor": "fp32"}
-        arguments |= {"HEAD_DIM": head_dim, "BLOCK_D": head_dim, "BLOCK_M": block_m, "BLOCK_N": 128}
+        arguments |= {"HEAD_DIM": head_dim, "BLOCK_D": head_dim, "BLOCK_M": block_m, "BLOCK_N": 32 if exact else 128}
         arguments |= {"PRECISION": "tf32x3" if dtype == "fp32" else "tf32"}
         stages = 1 if head_dim > 128 else 2
-        assert compiled(_logs_kernel, arguments, capability, warps, stages).spills == 0
+        assert compiled(_logs_kernel, arguments, capability, warps, stages).spills <= allowed
         arguments |= {"vertical": "*fp32", "slash": "*fp32"}
-        assert compiled(_sums_kernel, arguments, capability, warps, 1).spills == 0
+        assert compiled(_sums_kernel, arguments, capability, warps, 1).spills <= allowed
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
