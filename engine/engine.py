@@ -223,11 +223,11 @@ class Engine:
     def _save(
         self, parent: str | None, tokens: list[int], segment: list[tuple[int, int]], cache: KVCache
     ) -> str | None:
-        """Write a segment's chunks; a store that cannot take them costs the next start, not this answer."""
+        """Hand a segment's chunks to the store, which writes them while the answer goes on."""
         assert self.store is not None
         try:
             for start, end in segment:
-                parent = self.store.save(self.namespace, parent, tokens[start:end], cache.span(start, end))
+                parent = self.store.save_later(self.namespace, parent, tokens[start:end], cache.span(start, end))
         except StoreError as error:
             log.warning("the session store did not take this prefill: %s", error)
             return None

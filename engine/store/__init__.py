@@ -3,5 +3,6 @@
 from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace
 from engine.store.store import Chunk, Prefix, Store
+from engine.store.writer import Saving
 
-__all__ = ["Chunk", "Manifest", "Namespace", "Prefix", "Store"]
+__all__ = ["Chunk", "Manifest", "Namespace", "Prefix", "Saving", "Store"]

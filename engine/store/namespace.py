@@ -68,6 +68,14 @@ def chunk_key(namespace: str, parent: str | None, tokens: Sequence[int]) -> str:
     return chain.hexdigest()
 
 
+def chain_keys(namespace: str, tokens: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[str]:
+    """Keys of the chunks that make a context."""
+    keys: list[str] = []
+    for start, end in spans:
+        keys.append(chunk_key(namespace, keys[-1] if keys else None, tokens[start:end]))
+    return keys
+
+
 def token_bytes(tokens: Sequence[int]) -> bytes:
     """Token ids as little-endian u32."""
     return np.asarray(tokens, dtype="<u4").tobytes()

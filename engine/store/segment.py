@@ -126,56 +126,62 @@ class Segment:
         return keys, values
 
 
-def write(
-    path: Path,
-    *,
-    key: str,
-    parent: str | None,
-    namespace: dict[str, Any],
-    tokens: Sequence[int],
-    layers: Sequence[tuple[Tensor, Tensor]],
-) -> None:
-    """Write a chunk file, whole or not at all; one layer at a time is copied. Raises OSError."""
-    shape, dtype = layers[0][0].shape, layers[0][0].dtype
-    length = 2 * shape.numel() * dtype.itemsize
-    stride = _padded(length)
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A chunk on its way to the disk: what it is, and the bytes of each layer, copies of their own in host memory."""
 
-    def header(checksums: Sequence[str]) -> bytes:
+    key: str
+    parent: str | None
+    namespace: dict[str, Any]
+    tokens: tuple[int, ...]
+    dtype: torch.dtype
+    shape: tuple[int, int, int]
+    layers: tuple[Tensor, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers."""
+        return sum(len(layer) for layer in self.layers)
+
+    @property
+    def file_bytes_at_most(self) -> int:
+        """What its file takes, slightly overestimated (the header is text)."""
+        header = ALIGN + len(json.dumps(self.namespace)) + 12 * len(self.tokens) + 96 * len(self.layers)
+        return sum(_padded(len(layer)) for layer in self.layers) + _padded(header)
+
+    def write(self, path: Path) -> None:
+        """Write the chunk file, whole or not at all; raises OSError."""
+        checksums = []
+        for layer in self.layers:
+            checksum = xxhash.xxh3_128(layer.numpy().data)
+            checksum.update(bytes(_padded(len(layer)) - len(layer)))
+            checksums.append(checksum.hexdigest())
+        text = self._header(checksums)
+
+        def fill(stream: FileIO) -> None:
+            write_all(stream, MAGIC + len(text).to_bytes(8, "little") + xxhash.xxh3_128_digest(text) + text)
+            for layer in self.layers:
+                write_all(stream, layer.numpy().data)
+                write_all(stream, bytes(_padded(len(layer)) - len(layer)))
+
+        write_whole(path, fill)
+
+    def _header(self, checksums: Sequence[str]) -> bytes:
+        places, offset = [], 0
+        for layer, checksum in zip(self.layers, checksums, strict=True):
+            places.append([offset, len(layer), checksum])
+            offset += _padded(len(layer))
         fields = {
-            "key": key,
-            "parent": parent,
-            "namespace": namespace,
-            "tokens": list(tokens),
-            "dtype": str(dtype).removeprefix("torch."),
-            "shape": list(shape),
-            "layers": [[i * stride, length, checksum] for i, checksum in enumerate(checksums)],
+            "key": self.key,
+            "parent": self.parent,
+            "namespace": self.namespace,
+            "tokens": self.tokens,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "shape": self.shape,
+            "layers": places,
         }
         text = json.dumps(fields, separators=(",", ":")).encode()
         return text.ljust(_padded(PREAMBLE + len(text)) - PREAMBLE)
-
-    def fill(stream: FileIO) -> None:
-        room = header(["0" * 32] * len(layers))  # as long as the real one, which is known when the layers are written
-        stream.seek(PREAMBLE + len(room))
-        checksums = []
-        for keys, values in layers:
-            data = torch.stack((keys, values)).to("cpu").view(-1).view(torch.uint8).numpy().data
-            padding = bytes(stride - length)
-            checksum = xxhash.xxh3_128(data)
-            checksum.update(padding)
-            checksums.append(checksum.hexdigest())
-            write_all(stream, data)
-            write_all(stream, padding)
-        text = header(checksums)
-        stream.seek(0)
-        write_all(stream, MAGIC + len(text).to_bytes(8, "little") + xxhash.xxh3_128_digest(text) + text)
-
-    write_whole(path, fill)
-
-
-def file_bytes_at_most(tokens: int, layers: Sequence[tuple[Tensor, Tensor]]) -> int:
-    """What a chunk file of these layers takes, slightly overestimated (its header is text)."""
-    payload = sum(_padded(2 * keys.numel() * keys.element_size()) for keys, _ in layers)
-    return payload + _padded(ALIGN + 12 * tokens + 96 * len(layers))
 
 
 def _padded(size: int) -> int:

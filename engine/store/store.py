@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
-from engine.store import segment as chunk_file
 from engine.store.catalog import Catalog, Entry
 from engine.store.errors import CatalogueDamaged, NoSuchSession, SessionIncomplete, StoreFull, refused
 from engine.store.files import locked, make_folder, sweep
 from engine.store.manifest import Manifest
-from engine.store.namespace import Namespace, chunk_key
-from engine.store.segment import Segment
+from engine.store.namespace import Namespace, chain_keys, chunk_key
+from engine.store.segment import Draft, Segment
+from engine.store.writer import Saving, Writer
 
 log = logging.getLogger(__name__)
 
+QUEUE_BYTES = 1 << 30
+"""Copies of chunks that may wait to be saved."""
 QUARANTINED = 16
 """Damaged files kept for a look; older ones go."""
 
@@ -60,6 +63,7 @@ class Store:
     def __init__(self, root: Path, *, quota_bytes: int | None = None) -> None:
         """Open or make it, and put right what a killed process left; raises StoreError."""
         self.root, self.quota_bytes = root, quota_bytes
+        self._writer = Writer(self._write_behind, QUEUE_BYTES)
         try:
             for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
                 make_folder(folder)
@@ -70,7 +74,8 @@ class Store:
             self._reconcile()
 
     def close(self) -> None:
-        """Release the catalogue."""
+        """Wait for what is being saved, and release the catalogue."""
+        self.flush()
         self._catalog.close()
 
     def _open_catalog(self) -> Catalog:
@@ -87,13 +92,17 @@ class Store:
 
     def longest_prefix(self, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]]) -> Prefix:
         """The longest run of chunks whose files are there, sound in their headers, and hold these very tokens."""
+        keys = chain_keys(namespace.digest, tokens, spans)
+        self._writer.wait(frozenset(keys))
+        return self._find(namespace, tokens, spans, keys)
+
+    def _find(
+        self, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]], keys: Sequence[str]
+    ) -> Prefix:
         found: list[Segment] = []
-        parent: str | None = None
         reason: str | None = None
-        digest = namespace.digest
-        for start, end in spans:
+        for (start, end), key in zip(spans, keys, strict=True):
             want = tokens[start:end]
-            key = chunk_key(digest, parent, want)
             try:
                 segment = Segment.open(self._path(key))
                 self._check(segment, namespace, key, want)
@@ -108,7 +117,6 @@ class Store:
                 self._quarantine(key, error)
                 break
             found.append(segment)
-            parent = key
         return Prefix(tuple(found), reason)
 
     def load(self, prefix: Prefix) -> Iterator[Chunk]:
@@ -185,23 +193,53 @@ class Store:
         Raises StoreFull where the disk or the quota has no room, StoreError where the tensors are not what the
         namespace says or the disk refuses; nothing is left behind then.
         """
-        tokens = [int(t) for t in tokens]
-        _check_fit(namespace, tokens, layers)
-        key = chunk_key(namespace.digest, parent, tokens)
-        path = self._path(key)
+        draft = _draft(namespace, parent, tokens, layers)
+        self._write(draft)
+        return draft.key
+
+    def save_later(
+        self,
+        namespace: Namespace,
+        parent: str | None,
+        tokens: Sequence[int],
+        layers: Sequence[tuple[Tensor, Tensor]],
+    ) -> str:
+        """`save` behind the caller's back: only copies the tensors, and waits only while QUEUE_BYTES wait already.
+
+        `flush` and `close` wait for it, and a lookup of the chunk too. What cannot be kept shows in `saving`; raises
+        StoreError where the tensors are not what the namespace says.
+        """
+        draft = _draft(namespace, parent, tokens, layers)
+        self._writer.put(draft)
+        return draft.key
+
+    def flush(self) -> None:
+        """Wait until everything given to `save_later` is saved or given up."""
+        self._writer.wait()
+
+    @property
+    def saving(self) -> Saving:
+        """What `save_later` has done so far."""
+        return self._writer.saving
+
+    def _write_behind(self, draft: Draft) -> None:
+        if draft.parent is not None and not self._path(draft.parent).is_file():
+            raise StoreError("The chunk before it was not kept.")
+        self._write(draft)
+
+    def _write(self, draft: Draft) -> None:
+        path = self._path(draft.key)
         try:
-            if self._kept(key):
-                self._catalog.add([_entry(path, parent, namespace)])
-                self._touch([key])
-                return key
-            self._make_room(chunk_file.file_bytes_at_most(len(tokens), layers), parent)
+            if self._kept(draft.key):
+                self._catalog.add([_entry(path, draft.parent, draft.namespace)])
+                self._touch([draft.key])
+                return
+            self._make_room(draft.file_bytes_at_most, draft.parent)
             make_folder(path.parent)
-            record = namespace.record()
-            chunk_file.write(path, key=key, parent=parent, namespace=record, tokens=tokens, layers=layers)
-            self._catalog.add([_entry(path, parent, namespace)])
+            draft.write(path)
+            self._catalog.add([_entry(path, draft.parent, draft.namespace)])
         except OSError as error:
             raise refused("A KV chunk", error) from error
-        return key
 
     def _kept(self, key: str) -> bool:
         try:
@@ -253,14 +291,15 @@ class Store:
         pack: str = "",
     ) -> Manifest:
         """Name the session of these tokens and keep it from eviction; raises SessionIncomplete where it is not kept."""
+        keys = chain_keys(namespace.digest, tokens, spans)
+        self._writer.wait(frozenset(keys))  # the writer may need the lock
         with self._locked():
-            prefix = self.longest_prefix(namespace, tokens, spans)
+            prefix = self._find(namespace, tokens, spans, keys)
             if prefix.tokens != len(tokens):
                 raise SessionIncomplete(name, prefix.tokens, len(tokens), prefix.miss_reason or "it has no spans")
-            keys = tuple(s.key for s in prefix.segments)
             size = sum(s.path.stat().st_size for s in prefix.segments)
             ids = tuple(int(t) for t in tokens)
-            manifest = Manifest(name, namespace.record(), ids, keys, size, pack, time.time_ns())
+            manifest = Manifest(name, namespace.record(), ids, tuple(keys), size, pack, time.time_ns())
             manifest.write(self.root / "sessions")
             self._catalog.add([_entry(s.path, s.parent, namespace) for s in prefix.segments])
             self._catalog.name_session(name, keys)
@@ -300,6 +339,7 @@ class Store:
 
     def verify(self) -> list[str]:
         """Read every chunk whole, and set damaged ones aside; a line for each and for each session that lacks any."""
+        self.flush()
         bad: list[str] = []
         for path in self._chunk_files():
             try:
@@ -390,12 +430,18 @@ def _entry(path: Path, parent: str | None, namespace: Namespace | dict[str, Any]
     return Entry(path.stem, record, parent, stat.st_size, stat.st_mtime_ns)
 
 
-def _check_fit(namespace: Namespace, tokens: Sequence[int], layers: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Refuse to keep what cannot be KV of these tokens under this namespace."""
-    shape = (namespace.kv_heads, len(tokens), namespace.head_dim)
+def _draft(
+    namespace: Namespace, parent: str | None, tokens: Sequence[int], layers: Sequence[tuple[Tensor, Tensor]]
+) -> Draft:
+    """Copy what is to be kept; StoreError where it cannot be KV of these tokens under this namespace."""
+    ids = tuple(int(t) for t in tokens)
+    shape = (namespace.kv_heads, len(ids), namespace.head_dim)
     kinds = {(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for pair in layers for t in pair}
-    if not tokens or len(layers) != namespace.layers or kinds != {(shape, namespace.codec)}:
+    if not ids or len(layers) != namespace.layers or kinds != {(shape, namespace.codec)}:
         raise StoreError(
             f"A KV chunk was not kept: {len(layers)} layers of {sorted(kinds)} are not "
             f"{namespace.layers} of {shape} in {namespace.codec}."
         )
+    copies = tuple(torch.stack(pair).to("cpu").view(-1).view(torch.uint8) for pair in layers)
+    key = chunk_key(namespace.digest, parent, ids)
+    return Draft(key, parent, namespace.record(), ids, layers[0][0].dtype, shape, copies)

@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from engine.store import Store
 from engine.store import segment as chunk_file
 from engine.store.errors import StoreFull
 from engine.store.segment import Segment
+from engine.store.store import _draft
 from tests.engine.store.samples import (
     NAMESPACE,
     chunk_files,
@@ -127,8 +129,7 @@ def test_a_chunk_under_another_chunks_name_is_not_believed(store: Store) -> None
 def test_a_header_that_claims_tokens_its_key_is_not_the_hash_of_is_not_believed(store: Store) -> None:
     key = save_all(store, [1] * 16)[0]
     path, layers = chunk_path(store, key), kv([1] * 16, 0)
-    record = NAMESPACE.record()
-    chunk_file.write(path, key=key, parent=None, namespace=record, tokens=[2] * 16, layers=layers)
+    replace(_draft(NAMESPACE, None, [2] * 16, layers), key=key).write(path)
     with pytest.raises(CorruptChunk, match="not the hash"):
         Segment.open(path)
     assert found(store, [1] * 16) == 0
