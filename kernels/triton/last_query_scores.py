@@ -71,46 +71,45 @@ def _logs_kernel(
     tl.store(logs + at, log)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "q_len", "kv_len", "share"])
+@triton.jit(do_not_specialize=["heads", "group", "q_len", "kv_len"])
 def _sums_kernel(
     q, k, logs, vertical, slash, part,
     stride_qb, stride_qh, stride_qt, stride_kb, stride_kh, stride_kt,
-    heads, group, q_len, kv_len, share, factor,
+    heads, group, q_len, kv_len, factor,
     HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
     PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Column sums and diagonal sums of `share` keys, tile by tile.
+    """Column sums and diagonal sums of one tile (several tiles a program were slower: fewer programs to hide waits).
 
     Row i is turned left by i places, so that a diagonal becomes a column: the part of it that stays in the tile goes
     to `slash`, the part that came round the edge to `slash + part`, where the next tile's share of it is not.
     """
-    head, split, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
+    head, tile, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
+    start = tile * BLOCK_N
+    s = _scores(
+        q, k, sequence, head.to(tl.int64), (head // group).to(tl.int64), start, q_len, kv_len, factor,
+        stride_qb, stride_qh, stride_qt, stride_kb, stride_kh, stride_kt,
+        HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION,
+    )  # fmt: skip
     row = tl.arange(0, BLOCK_M)
     n = tl.arange(0, BLOCK_N)
     at = sequence * heads + head
     log = tl.load(logs + at * BLOCK_M + row, mask=row < q_len, other=float("inf"))
+    p = tl.math.exp2(s - log[:, None])
+    tl.store(vertical + at * kv_len + start + n, tl.sum(p, 0), mask=start + n < kv_len)
     turned = row[:, None] + n[None, :]
+    lined = tl.gather(p, turned % BLOCK_N, axis=1)
     stays = turned < BLOCK_N
-    turned = turned % BLOCK_N
-    for start in range(split * share, tl.minimum((split + 1) * share, kv_len), BLOCK_N):
-        s = _scores(
-            q, k, sequence, head.to(tl.int64), (head // group).to(tl.int64), start, q_len, kv_len, factor,
-            stride_qb, stride_qh, stride_qt, stride_kb, stride_kh, stride_kt,
-            HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION,
-        )  # fmt: skip
-        p = tl.math.exp2(s - log[:, None])
-        tl.store(vertical + at * kv_len + start + n, tl.sum(p, 0), mask=start + n < kv_len)
-        lined = tl.gather(p, turned, axis=1)
-        distance = kv_len - q_len - start - n
-        tl.store(
-            slash + at * kv_len + distance, tl.sum(tl.where(stays, lined, 0.0), 0),
-            mask=(distance >= 0) & (distance < kv_len),
-        )  # fmt: skip
-        distance += BLOCK_N
-        tl.store(
-            slash + part + at * kv_len + distance, tl.sum(tl.where(stays, 0.0, lined), 0),
-            mask=(distance >= 0) & (distance < kv_len),
-        )  # fmt: skip
+    distance = kv_len - q_len - start - n
+    tl.store(
+        slash + at * kv_len + distance, tl.sum(tl.where(stays, lined, 0.0), 0),
+        mask=(distance >= 0) & (distance < kv_len),
+    )  # fmt: skip
+    distance += BLOCK_N
+    tl.store(
+        slash + part + at * kv_len + distance, tl.sum(tl.where(stays, 0.0, lined), 0),
+        mask=(distance >= 0) & (distance < kv_len),
+    )  # fmt: skip
 
 
 def last_query_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> tuple[Tensor, Tensor]:
@@ -155,8 +154,8 @@ def _sums(q: Tensor, k: Tensor, sizes: Problem) -> tuple[Tensor, Tensor]:
         **constants, num_warps=warps, num_stages=1 if sizes.head_dim > 128 else 2,
     )  # fmt: skip
     whole = torch.logsumexp(logs * 0.6931471805599453, dim=2) * 1.4426950408889634
-    _sums_kernel[(heads, splits, batch)](
-        q, k, whole, vertical, slash, batch * heads * kv_len, *strides, heads, sizes.group, q_len, kv_len, share,
-        factor, **constants, num_warps=8, num_stages=1 if sizes.head_dim > 128 else 2,
+    _sums_kernel[(heads, triton.cdiv(kv_len, block_n), batch)](
+        q, k, whole, vertical, slash, batch * heads * kv_len, *strides, heads, sizes.group, q_len, kv_len, factor,
+        **constants, num_warps=warps, num_stages=1,
     )  # fmt: skip
     return vertical, slash[0] + slash[1]

@@ -12,7 +12,16 @@ import torch
 from triton.experimental import gluon
 from triton.experimental.gluon import language as gl
 
-from kernels import BlockIndex, dense_attention, sparse_attention
+from kernels import (
+    BlockIndex,
+    Pages,
+    antidiagonal_scores,
+    decode_attention,
+    dense_attention,
+    last_query_scores,
+    select_keys,
+    sparse_attention,
+)
 from kernels.device import Config
 from kernels.fp8 import quantize
 from kernels.problem import check
@@ -37,7 +46,7 @@ def control() -> None:
 
 
 def main() -> None:
-    """Dense, sparse with columns and diagonals, e4m3; each by the default and by the portable kernel."""
+    """Dense, sparse with columns and diagonals, e4m3, by the default and the portable kernel; decode and estimates."""
     torch.manual_seed(0)
     q, k, v = (torch.randn(1, h, t, 128, device="cuda").bfloat16() for h, t in ((4, 200), (2, 333), (2, 333)))
     columns = torch.arange(0, 333, 5, device="cuda", dtype=torch.int32).expand(1, 2, -1)
@@ -51,6 +60,13 @@ def main() -> None:
     for config in (Config(128, 64, 8, 3, True), Config(64, 64, 4, 2)):
         attend(q, k, v, check(q, k, v), causal=True, index=None, config=config, **nothing)
         attend(q, k, v, check(q, k, v, index=index), causal=True, index=index, config=config, **nothing)
+    numbers = torch.tensor([[[0, 3, 9]]], device="cuda")
+    decode_attention(q[:, :, -2:], k, v, mass_block=64)
+    decode_attention(q[:, :, -1:], k8, v8, k_scale=k_scale, v_scale=v_scale, pages=Pages.of(numbers, 32))
+    for scores in (*last_query_scores(q[:, :, -64:], k), torch.rand(3, 9000, device="cuda")):
+        select_keys(scores, mass=0.9)
+    antidiagonal_scores(q[:, :, 3:], k)
+    antidiagonal_scores(q[:, :, :192], k[:, :, :192])
     torch.cuda.synchronize()
     print("every kernel ran")
 
