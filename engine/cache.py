@@ -99,6 +99,11 @@ class KVCache(Cache):  # type: ignore[misc]
         for layer in self.layers:
             layer.length = min(layer.length, tokens)
 
+    def fill(self, tokens: int) -> None:
+        """Take the first `tokens` tokens, written into `span`, as they are."""
+        for layer in self.layers:
+            layer.length = tokens
+
     def append(self, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Append restored keys and values, [Hkv, T, D] per layer."""
         for layer, (keys, values) in zip(self.layers, layers, strict=True):

@@ -20,7 +20,7 @@ from engine.prefill import Report, chunk_spans, prefill_segment
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:
-    from engine.store import Namespace, Prefix, Store
+    from engine.store import Namespace, Store
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,11 @@ class Engine:
         policy: Policy | None = None,
         chunk_tokens: int | None = None,
         segment_tokens: int | None = None,
+        codec: str = "raw",
     ) -> None:
         gpu = model.device.type == "cuda"
         self.model, self.store, self.policy = model, store, policy or Dense()
+        self.codec = model.fingerprint.dtype if codec == "raw" else codec
         self.chunk_tokens = chunk_tokens or (16384 if gpu else 1024)
         segment = segment_tokens or (131072 if gpu else 4096)
         self.segment_chunks = max(1, segment // self.chunk_tokens)
@@ -71,8 +73,9 @@ class Engine:
     @property
     def namespace(self) -> Namespace:
         """Everything that the KV of this engine depends on."""
-        from engine.store import Namespace
+        from engine.store import Namespace, codec
 
+        codec(self.codec)  # raises StoreError where there is none of that name
         f = self.model.fingerprint
         return Namespace(
             model=f.model,
@@ -83,7 +86,7 @@ class Engine:
             layers=f.layers,
             kv_heads=f.kv_heads,
             head_dim=f.head_dim,
-            codec=f.dtype,
+            codec=self.codec,
             policy=self.policy.name,
             policy_parameters=tuple(sorted(self.policy.parameters().items())),
             chunk_tokens=self.chunk_tokens,
@@ -178,17 +181,19 @@ class Engine:
         """Fill the cache from the store; returns the last chunk's key and why it went no further."""
         if self.store is None:
             return None, None
-        prefix: Prefix = self.store.longest_prefix(self.namespace, tokens, spans)
-        key: str | None = None
-        for chunk in self.store.load(prefix):
+        prefix = self.store.longest_prefix(self.namespace, tokens, spans)
+
+        def restored(done: int) -> None:
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            cache.append(list(zip(chunk.keys, chunk.values, strict=True)))
-            key = chunk.key
             if on_progress:
-                on_progress(Progress("restore", cache.length, len(tokens)))
+                on_progress(Progress("restore", done, len(tokens)))
+
+        cache.fill(self.store.restore(prefix, cache.span(0, prefix.tokens), on_tokens=restored))
         damaged = cache.length < prefix.tokens
-        return key, f"tokens from {cache.length:,} on were damaged on disk" if damaged else prefix.miss_reason
+        keys = [segment.key for segment, span in zip(prefix.segments, spans, strict=False) if span[1] <= cache.length]
+        reason = f"tokens from {cache.length:,} on were damaged on disk" if damaged else prefix.miss_reason
+        return keys[-1] if keys else None, reason
 
     def _prefill(
         self,

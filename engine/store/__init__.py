@@ -1,8 +1,9 @@
 """The session store: KV states that are named, verified and never wrong."""
 
+from engine.store.codecs import codec
 from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace
-from engine.store.store import Chunk, Prefix, Store
+from engine.store.store import Prefix, Store
 from engine.store.writer import Saving
 
-__all__ = ["Chunk", "Manifest", "Namespace", "Prefix", "Saving", "Store"]
+__all__ = ["Manifest", "Namespace", "Prefix", "Saving", "Store", "codec"]

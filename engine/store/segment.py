@@ -5,16 +5,17 @@
     16 bytes  xxh3-128 of the header
     header    JSON: key, parent, namespace record, token ids, shape, dtype, per layer offset, length and checksum;
               blanks up to the next multiple of 4 KiB
-    payload   layer after layer, keys [Hkv, T, D] then values, zeros up to the next multiple of 4 KiB
+    payload   layer after layer: a row for each head and token of the keys [Hkv, T, D], then of the values, as the
+              namespace's codec writes them; zeros up to the next multiple of 4 KiB
 
-A layer can be read and checked alone. Every byte of the file stands under a checksum, padding too, and the key must be
-the hash of what the header says.
+A layer can be read and checked alone, in runs of rows of any length. Every byte of the file stands under a checksum,
+padding too, and the key must be the hash of what the header says.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -24,14 +25,14 @@ import torch
 import xxhash
 from torch import Tensor
 
-from engine.errors import CorruptChunk
+from engine.errors import CorruptChunk, StoreError
+from engine.store.codecs import DTYPES, Codec, codec
 from engine.store.files import read_into, write_all, write_whole
 from engine.store.namespace import chunk_key, record_digest
 
 MAGIC = b"OMNIKV02"
 ALIGN = 4096
 PREAMBLE = 32
-DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,33 +97,52 @@ class Segment:
                 PREAMBLE + len(header),
                 tuple(LayerPlace(*place) for place in fields["layers"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+            width = segment.codec.row_bytes(dim)
+        except (ValueError, KeyError, TypeError, StoreError) as error:
             raise CorruptChunk(path, f"its header cannot be understood: {error!r}") from error
         if tokens != len(segment.tokens) or not segment.layers:
             raise CorruptChunk(path, "its shape does not fit its tokens")
-        if any(place.length != 2 * heads * tokens * dim * segment.dtype.itemsize for place in segment.layers):
+        if any(place.length != 2 * heads * tokens * width for place in segment.layers):
             raise CorruptChunk(path, "its layers are not as long as its shape says")
         return segment
 
-    def read(self) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values [Hkv, T, D] of every layer, each checked; raises CorruptChunk at the first that is wrong."""
+    @property
+    def codec(self) -> Codec:
+        """How its rows are written."""
+        return codec(self.namespace["codec"])
+
+    def rows(self, i: int, take: Callable[[], Tensor]) -> Iterator[tuple[int, Tensor]]:
+        """Layer i as runs of rows [N, row bytes], uint8, each with its first row's number.
+
+        A run is as long as the buffer that `take` gives and lies in it. Only the end of the iteration says that all of
+        it was right: CorruptChunk is raised there where it was not, or OSError.
+        """
+        place, width = self.layers[i], self.codec.row_bytes(self.shape[2])
+        checksum, first, last = xxhash.xxh3_128(), 0, 2 * self.shape[0] * self.shape[1]
         with FileIO(self.path, "rb") as stream:
-            return [self._read_layer(stream, i) for i in range(len(self.layers))]
+            stream.seek(self.payload + place.offset)
+            while first < last:
+                buffer = take()
+                run = buffer[: min(last - first, len(buffer) // width) * width]
+                self._fill(stream, run.numpy().data, i)
+                checksum.update(run.numpy().data)
+                yield first, run.view(-1, width)
+                first += len(run) // width
+            padding = bytearray(_padded(place.length) - place.length)
+            self._fill(stream, memoryview(padding), i)
+            checksum.update(padding)
+        if checksum.hexdigest() != place.checksum:
+            raise CorruptChunk(self.path, f"layer {i} does not match its checksum")
+
+    def _fill(self, stream: FileIO, buffer: memoryview, i: int) -> None:
+        if not read_into(stream, buffer):
+            raise CorruptChunk(self.path, f"layer {i} is cut off")
 
     def layer(self, i: int) -> tuple[Tensor, Tensor]:
         """Keys and values [Hkv, T, D] of one layer, checked, without reading the others; raises CorruptChunk."""
-        with FileIO(self.path, "rb") as stream:
-            return self._read_layer(stream, i)
-
-    def _read_layer(self, stream: FileIO, i: int) -> tuple[Tensor, Tensor]:
-        place = self.layers[i]
-        data = torch.empty(_padded(place.length), dtype=torch.uint8)
-        stream.seek(self.payload + place.offset)
-        if not read_into(stream, data.numpy().data):
-            raise CorruptChunk(self.path, f"layer {i} is cut off")
-        if xxhash.xxh3_128_hexdigest(data.numpy().data) != place.checksum:
-            raise CorruptChunk(self.path, f"layer {i} does not match its checksum")
-        keys, values = data[: place.length].view(self.dtype).view(2, *self.shape)
+        buffer = torch.empty(self.layers[i].length, dtype=torch.uint8)
+        (rows,) = (rows for _, rows in self.rows(i, lambda: buffer))
+        keys, values = self.codec.decode(rows, self.shape[2], self.dtype).view(2, *self.shape)
         return keys, values
 
 

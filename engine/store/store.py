@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store.catalog import Catalog, Entry
+from engine.store.codecs import DTYPES, Codec, codec
 from engine.store.errors import CatalogueDamaged, NoSuchSession, SessionIncomplete, StoreFull, refused
 from engine.store.files import locked, make_folder, sweep
 from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace, chain_keys, chunk_key
+from engine.store.restore import Layers, Restorer
 from engine.store.segment import Draft, Segment
 from engine.store.writer import Saving, Writer
 
@@ -29,16 +32,6 @@ QUEUE_BYTES = 1 << 30
 """Copies of chunks that may wait to be saved."""
 QUARANTINED = 16
 """Damaged files kept for a look; older ones go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A verified chunk: per layer keys and values [Hkv, T, D]."""
-
-    key: str
-    tokens: int
-    keys: list[Tensor]
-    values: list[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,7 @@ class Store:
     def __init__(self, root: Path, *, quota_bytes: int | None = None) -> None:
         """Open or make it, and put right what a killed process left; raises StoreError."""
         self.root, self.quota_bytes = root, quota_bytes
+        self._restorer = Restorer()
         self._writer = Writer(self._write_behind, QUEUE_BYTES)
         try:
             for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
@@ -119,32 +113,34 @@ class Store:
             found.append(segment)
         return Prefix(tuple(found), reason)
 
-    def load(self, prefix: Prefix) -> Iterator[Chunk]:
-        """Read and verify chunk after chunk; a damaged one is set aside and ends the iteration before it."""
-        loaded: list[str] = []
-        try:
-            for segment in prefix.segments:
-                try:
-                    layers = self._read(segment)
-                except CorruptChunk as error:
-                    self._quarantine(segment.key, error)
-                    return
-                except OSError as error:  # evicted meanwhile, or unreadable for now
-                    log.warning("The KV chunk %s cannot be read: %s", segment.key, error.strerror)
-                    return
-                loaded.append(segment.key)
-                yield Chunk(segment.key, len(segment.tokens), [k for k, _ in layers], [v for _, v in layers])
-        finally:
-            self._touch(loaded)
+    def restore(self, prefix: Prefix, layers: Layers, *, on_tokens: Callable[[int], None] | None = None) -> int:
+        """Fill `layers`, keys and values [Hkv, T, D] each, with the prefix; returns how many tokens are there.
 
-    def _read(self, segment: Segment) -> list[tuple[Tensor, Tensor]]:
-        try:
-            return segment.read()
-        except CorruptChunk:
-            again = Segment.open(segment.path)
-            if again.layers == segment.layers:
-                raise
-            return again.read()  # another process wrote the chunk anew since its header was read
+        Each is verified; what lies behind them is undefined. A damaged chunk is set aside and ends it. `on_tokens` is
+        called with how many there are as they grow; what it raises ends it too.
+        """
+        segments, done, start = list(prefix.segments), 0, 0
+
+        def report(chunks: int) -> None:
+            if on_tokens is not None:
+                on_tokens(start + sum(len(s.tokens) for s in segments[done : done + chunks]))
+
+        while done < len(segments):
+            places = [(keys[:, start:], values[:, start:]) for keys, values in layers]
+            more, error = self._restorer.restore(segments[done:], places, on_chunk=report)
+            start += sum(len(s.tokens) for s in segments[done : done + more])
+            done += more
+            if isinstance(error, OSError):  # evicted meanwhile, or unreadable for now
+                log.warning("The KV chunk %s cannot be read: %s", segments[done].key, error.strerror)
+                break
+            if error is not None:
+                again = _reopened(segments[done])
+                if again is None:
+                    self._quarantine(segments[done].key, error)
+                    break
+                segments[done] = again
+        self._touch([s.key for s in segments[:done]])
+        return start
 
     def _check(self, segment: Segment, namespace: Namespace, key: str, tokens: Sequence[int]) -> None:
         if segment.key != key:
@@ -186,12 +182,13 @@ class Store:
         namespace: Namespace,
         parent: str | None,
         tokens: Sequence[int],
-        layers: Sequence[tuple[Tensor, Tensor]],
+        layers: Layers,
     ) -> str:
         """Keep one chunk, [Hkv, T, D] keys and values per layer; returns its key. Saving it again changes nothing.
 
-        Raises StoreFull where the disk or the quota has no room, StoreError where the tensors are not what the
-        namespace says or the disk refuses; nothing is left behind then.
+        Where the namespace's codec quantises, the tensors become what a lookup will give back. Raises StoreFull where
+        the disk or the quota has no room, StoreError where the tensors are not what the namespace says or the disk
+        refuses; nothing is left behind then.
         """
         draft = _draft(namespace, parent, tokens, layers)
         self._write(draft)
@@ -202,7 +199,7 @@ class Store:
         namespace: Namespace,
         parent: str | None,
         tokens: Sequence[int],
-        layers: Sequence[tuple[Tensor, Tensor]],
+        layers: Layers,
     ) -> str:
         """`save` behind the caller's back: only copies the tensors, and waits only while QUEUE_BYTES wait already.
 
@@ -346,7 +343,7 @@ class Store:
                 segment = Segment.open(path)
                 if segment.key != path.stem:
                     raise CorruptChunk(path, "it has another chunk's name")
-                self._read(segment)
+                _read_through(segment)
             except FileNotFoundError:
                 continue
             except (CorruptChunk, OSError) as error:
@@ -430,18 +427,52 @@ def _entry(path: Path, parent: str | None, namespace: Namespace | dict[str, Any]
     return Entry(path.stem, record, parent, stat.st_size, stat.st_mtime_ns)
 
 
-def _draft(
-    namespace: Namespace, parent: str | None, tokens: Sequence[int], layers: Sequence[tuple[Tensor, Tensor]]
-) -> Draft:
+def _draft(namespace: Namespace, parent: str | None, tokens: Sequence[int], layers: Layers) -> Draft:
     """Copy what is to be kept; StoreError where it cannot be KV of these tokens under this namespace."""
     ids = tuple(int(t) for t in tokens)
     shape = (namespace.kv_heads, len(ids), namespace.head_dim)
     kinds = {(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for pair in layers for t in pair}
-    if not ids or len(layers) != namespace.layers or kinds != {(shape, namespace.codec)}:
+    dtype = namespace.codec if namespace.codec in DTYPES else namespace.dtype
+    if not ids or len(layers) != namespace.layers or kinds != {(shape, dtype)}:
         raise StoreError(
             f"A KV chunk was not kept: {len(layers)} layers of {sorted(kinds)} are not "
-            f"{namespace.layers} of {shape} in {namespace.codec}."
+            f"{namespace.layers} of {shape} in {dtype}."
         )
-    copies = tuple(torch.stack(pair).to("cpu").view(-1).view(torch.uint8) for pair in layers)
+    how = codec(namespace.codec)
+    written = tuple(_written(how, keys, values) for keys, values in layers)
     key = chunk_key(namespace.digest, parent, ids)
-    return Draft(key, parent, namespace.record(), ids, layers[0][0].dtype, shape, copies)
+    return Draft(key, parent, namespace.record(), ids, layers[0][0].dtype, shape, written)
+
+
+@torch.inference_mode()
+def _written(how: Codec, keys: Tensor, values: Tensor) -> Tensor:
+    """A layer's bytes, in memory of their own; the layer becomes what they say where they say less."""
+    dim = keys.shape[-1]
+    rows = how.encode(torch.stack((keys, values)).view(-1, dim))
+    if not how.exact:
+        back = how.decode(rows, dim, keys.dtype).view(2, *keys.shape)
+        keys.copy_(back[0])
+        values.copy_(back[1])
+    return rows.view(-1).to("cpu")
+
+
+def _reopened(segment: Segment) -> Segment | None:
+    """The chunk as another process has written it anew since its header was read; None where none has."""
+    try:
+        again = Segment.open(segment.path)
+    except (CorruptChunk, OSError):
+        return None
+    return None if again.layers == segment.layers else again
+
+
+def _read_through(segment: Segment) -> None:
+    """Read and check every byte; raises CorruptChunk or OSError."""
+    buffer = torch.empty(1 << 20, dtype=torch.uint8)
+    try:
+        for i in range(len(segment.layers)):
+            collections.deque(segment.rows(i, lambda: buffer), 0)
+    except CorruptChunk:
+        again = _reopened(segment)
+        if again is None:
+            raise
+        _read_through(again)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from engine.prefill import chunk_spans
-from engine.store import Chunk, Namespace, Store
+from engine.store import Namespace, Prefix, Store
 
 NAMESPACE = Namespace(
     model="tiny",
@@ -39,7 +39,7 @@ def kv(context: Sequence[int], start: int, namespace: Namespace = NAMESPACE) -> 
     shape = (namespace.kv_heads, len(context) - start, namespace.head_dim)
 
     def tensor() -> torch.Tensor:
-        return torch.randn(shape, generator=made).to(DTYPES[namespace.codec])
+        return torch.randn(shape, generator=made).to(DTYPES[namespace.dtype])
 
     return [(tensor(), tensor()) for _ in range(namespace.layers)]
 
@@ -53,20 +53,33 @@ def save_all(store: Store, tokens: Sequence[int], namespace: Namespace = NAMESPA
     return keys
 
 
-def same(chunk: Chunk, layers: Layers) -> bool:
-    """Whether a chunk is bit for bit these layers."""
-    pairs = zip(chunk.keys, chunk.values, layers, strict=True)
-    return all(_bits(k, want_k) and _bits(v, want_v) for k, v, (want_k, want_v) in pairs)
+def same(a: Layers, b: Layers) -> bool:
+    """Whether these layers are the same bit for bit."""
+    return all(_bits(x, y) for pair in zip(a, b, strict=True) for x, y in zip(*pair, strict=True))
+
+
+def restored(store: Store, prefix: Prefix, namespace: Namespace = NAMESPACE) -> Layers:
+    """What a prefix gives back, cut to what is verified."""
+    shape, dtype = (namespace.kv_heads, prefix.tokens, namespace.head_dim), DTYPES[namespace.dtype]
+    layers = [
+        (torch.full(shape, 7.0, dtype=dtype), torch.full(shape, 7.0, dtype=dtype)) for _ in range(namespace.layers)
+    ]
+    done = store.restore(prefix, layers)
+    return [(keys[:, :done], values[:, :done]) for keys, values in layers]
 
 
 def found(store: Store, tokens: Sequence[int], namespace: Namespace = NAMESPACE) -> int:
     """How many tokens of a context come back; fails where one comes back wrong."""
     tokens, done = list(tokens), 0
     spans = chunk_spans(len(tokens), namespace.chunk_tokens)
-    for chunk in store.load(store.longest_prefix(namespace, tokens, spans)):
-        end = done + chunk.tokens
-        assert same(chunk, kv(tokens[:end], done, namespace)), "wrong KV was loaded"
+    got = restored(store, store.longest_prefix(namespace, tokens, spans), namespace)
+    for start, end in spans:
+        if end > got[0][0].shape[1]:
+            break
+        part = [(keys[:, start:end], values[:, start:end]) for keys, values in got]
+        assert same(part, kv(tokens[:end], start, namespace)), "wrong KV was restored"
         done = end
+    assert done == got[0][0].shape[1]
     return done
 
 

@@ -1,0 +1,96 @@
+"""Restorer: brings chunks from their files to where attention reads them, layers read while others are copied."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from engine.errors import CorruptChunk
+from engine.store.segment import Segment
+
+THREADS = min(8, os.cpu_count() or 1, 2 + (os.cpu_count() or 1) // 4)
+"""Layers on their way at once; two overlap reading with copying, more feed a fast disk."""
+BUFFER_BYTES = 8 << 20
+
+Layers = Sequence[tuple[Tensor, Tensor]]
+"""Keys and values [Hkv, T, D] of each layer."""
+
+
+class Restorer:
+    """A staging buffer for each of a few threads, allocated once; pinned where they feed a GPU.
+
+    A layer larger than a buffer goes through it in several runs of rows.
+    """
+
+    def __init__(self, *, threads: int = THREADS, buffer_bytes: int = BUFFER_BYTES) -> None:
+        self._threads, self._bytes = threads, buffer_bytes
+        self._buffers: SimpleQueue[Tensor] = SimpleQueue()
+        self._pinned: bool | None = None
+        self._allocating = Lock()
+
+    def restore(
+        self, segments: Sequence[Segment], layers: Layers, *, on_chunk: Callable[[int], None] | None = None
+    ) -> tuple[int, CorruptChunk | OSError | None]:
+        """Fill `layers` from their first token on with these chunks.
+
+        Returns how many chunks are there, whole and verified, and why not the next one; what lies behind them is
+        undefined. `on_chunk` is called with that number as it grows, in the caller's thread; what it raises ends it.
+        """
+        self._allocate(layers[0][0].is_cuda)
+        count, limit = len(segments[0].layers), len(segments)
+        starts = [0]
+        for segment in segments:
+            starts.append(starts[-1] + len(segment.tokens))
+        failures: dict[int, CorruptChunk | OSError] = {}
+        done, lock = 0, Lock()
+
+        def bring(job: int) -> None:
+            nonlocal limit
+            chunk, i = divmod(job, count)
+            if chunk >= limit:
+                return
+            try:
+                self._bring(segments[chunk], i, starts[chunk], layers[i])
+            except (CorruptChunk, OSError) as error:
+                with lock:
+                    failures[chunk] = error
+                    limit = min(limit, chunk)
+
+        with ThreadPoolExecutor(self._threads, "omnibus-restore") as pool:
+            try:
+                for job, _ in enumerate(pool.map(bring, range(len(segments) * count)), 1):
+                    if job % count == 0 and job // count <= limit:
+                        done = job // count
+                        if on_chunk is not None:
+                            on_chunk(done)
+            finally:
+                limit = 0  # after an error, what is still to come need not
+        return done, failures.get(done)
+
+    def _bring(self, segment: Segment, i: int, start: int, place: tuple[Tensor, Tensor]) -> None:
+        heads, tokens, dim = segment.shape
+        buffer = self._buffers.get()
+        try:
+            for first, data in segment.rows(i, lambda: buffer):
+                rows = segment.codec.decode(data.to(place[0].device), dim, segment.dtype)
+                while len(rows):  # the run may begin and end within a head
+                    head, token = divmod(first, tokens)
+                    n = min(len(rows), tokens - token)
+                    target = place[head // heads][head % heads, start + token : start + token + n]
+                    target.copy_(rows[:n])
+                    rows, first = rows[n:], first + n
+        finally:
+            self._buffers.put(buffer)
+
+    def _allocate(self, pinned: bool) -> None:
+        with self._allocating:
+            if self._pinned != pinned:
+                self._pinned, self._buffers = pinned, SimpleQueue()
+                for _ in range(self._threads):
+                    self._buffers.put(torch.empty(self._bytes, dtype=torch.uint8, pin_memory=pinned))
