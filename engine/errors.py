@@ -63,3 +63,19 @@ class CorruptChunk(StoreError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(f"The KV chunk {path.name} is damaged ({reason}); it was set aside.")
+
+
+class PatternFileError(EngineError):
+    """A pattern file does not say, for this model, what each head attends to."""
+
+    def __init__(self, source: str, entry: str, reason: str) -> None:
+        self.source, self.entry, self.reason = source, entry, reason
+        super().__init__(f"The pattern file {source} cannot be used: {entry} {reason}.")
+
+
+class UnknownPolicy(EngineError):
+    """No sparse policy has that name, or it takes no such parameter."""
+
+    def __init__(self, spec: str, reason: str) -> None:
+        self.spec, self.reason = spec, reason
+        super().__init__(f"No policy '{spec}': {reason}")

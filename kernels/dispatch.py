@@ -143,9 +143,9 @@ def select_keys(
     """Per row of scores [..., N], the fewest highest ones that hold the share `mass` of the row's sum, or `count` ones.
 
     `forced` (bool, broadcasts to scores) are taken first and count towards both; only the first `allowed` (int32,
-    broadcasts to [...]) places of a row exist, and none with a negative score. Scores as high as the lowest one taken
-    are taken with it. Returns (places int32 [..., N] ascending, behind them N; how many int32 [...]). Nothing is
-    sorted and the host does not wait: the lowest score is found by bisection.
+    broadcasts to [...]) places of a row exist, and none with a negative score; a score of 0 is taken only by force.
+    Scores as high as the lowest one taken are taken with it. Returns (places int32 [..., N] ascending, behind them N;
+    how many int32 [...]). Nothing is sorted and the host does not wait: the lowest score is found by bisection.
     """
     result: tuple[Tensor, Tensor] = _module("select_keys", scores.device).select_keys(
         scores, mass=mass, count=count, forced=forced, allowed=allowed

@@ -136,6 +136,7 @@ class BlockIndex:
             blocks,
             columns,
             column_counts,
+            alignment=alignment,
         )
 
     @classmethod

@@ -38,7 +38,7 @@ def select_keys(
         wanted = place < target
     # the lowest score taken; all scores as high as it come along
     lowest = order.values.masked_fill(~wanted, torch.inf).amin(-1, keepdim=True)
-    keep = must | (live & (rest >= lowest))
+    keep = must | ((rest > 0) & (rest >= lowest))
     numbers = torch.arange(scores.shape[-1], device=scores.device).expand(scores.shape)
     listed = numbers.masked_fill(~keep, scores.shape[-1]).sort(dim=-1).values
     return listed.int(), keep.sum(-1, dtype=torch.int32)

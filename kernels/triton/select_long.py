@@ -46,8 +46,7 @@ def digit_kernel(
             usable = usable & (slot < SLOTS // 2)  # the highest bit is the sign, and no score has it
         best = tl.max(tl.where(usable & (reached >= goal), slot, 0), 0)
         threshold = tl.load(thresholds + (digit - 1) * rows + row) | (best << (4 * (DIGITS - digit)))
-    if not COUNT:
-        threshold = tl.where(digit == DIGITS, tl.maximum(threshold, 1), threshold)  # a score of 0 adds nothing
+    threshold = tl.where(digit == DIGITS, tl.maximum(threshold, 1), threshold)  # a score of 0 adds nothing
     if part == 0:
         tl.store(thresholds + digit * rows + row, threshold)
     end = n

@@ -51,8 +51,7 @@ def select_short_kernel(
         candidate = threshold | (1 << (30 - step))
         reached = worth(bits, must | (bits >= candidate), COUNT) >= target
         threshold = tl.where(reached, candidate, threshold)
-    if not COUNT:
-        threshold = tl.maximum(threshold, 1)  # a score of 0 adds nothing
+    threshold = tl.maximum(threshold, 1)  # a score of 0 adds nothing
     keep = (must | (bits >= threshold)).to(tl.int32)
     at = tl.cumsum(keep, 0) - 1
     tl.store(places + base + at, tl.arange(0, BLOCK), mask=keep == 1)

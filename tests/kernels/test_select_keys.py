@@ -50,7 +50,9 @@ def test_the_fewest_highest_scores_hold_the_mass(
 @pytest.mark.parametrize("n", [17, 1000, 9000] if INTERPRETED else [17, 1000, 20_000])
 def test_counts_are_met_and_ties_come_along(place: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     device = use(place, monkeypatch)
-    scores = torch.randperm(n, generator=torch.Generator().manual_seed(1)).float().expand(3, n).contiguous().to(device)
+    scores = (
+        (torch.randperm(n, generator=torch.Generator().manual_seed(1)) + 1).float().expand(3, n).contiguous().to(device)
+    )
     _, counts = select_keys(scores, count=torch.tensor([0, 5, n + 9], device=device))
     assert counts.tolist() == [0, 5, n]
     assert chosen(*select_keys(scores, count=5), n)[0].nonzero().flatten().tolist() == sorted(

@@ -1,0 +1,66 @@
+"""A policy from what a person writes: `dense`, `xattention:stride=8,threshold=0.8`, `minference:patterns.json`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UnknownPolicy
+from engine.policies.base import Policy
+from engine.policies.dense import Dense
+from engine.policies.flexprefill import FlexPrefill
+from engine.policies.minference import MInference
+from engine.policies.pattern_file import HeadPattern, parse_patterns, read_patterns
+from engine.policies.streaming import Streaming
+from engine.policies.trianglemix import TriangleMix
+from engine.policies.xattention import XAttention
+
+POLICIES: dict[str, Callable[..., Policy]] = {
+    policy.name: policy for policy in (Dense, Streaming, FlexPrefill, XAttention, TriangleMix)
+}
+
+
+def policy_by_name(spec: str, config: Any = None) -> Policy:
+    """The policy that `spec`, name[:key=value,...], stands for; raises UnknownPolicy or PatternFileError.
+
+    `minference` takes a pattern file, or `a,b` (columns and diagonals of every head); without either it reads the
+    patterns in the model's `config`, else it follows its published default. `config` is transformers'.
+    """
+    name, _, rest = spec.partition(":")
+    if name == MInference.name:
+        return _minference(spec, rest, config)
+    if name not in POLICIES:
+        raise UnknownPolicy(spec, f"known are {', '.join(sorted([*POLICIES, MInference.name]))}.")
+    make = POLICIES[name]
+    known = {
+        p.name: p.default for p in inspect.signature(make).parameters.values() if isinstance(p.default, (int, float))
+    }
+    chosen: dict[str, float | int] = {}
+    for part in filter(None, rest.split(",")):
+        key, _, text = part.partition("=")
+        if key not in known:
+            raise UnknownPolicy(spec, f"it takes {', '.join(known) or 'no parameters'}, not '{key}'.")
+        try:
+            chosen[key] = type(known[key])(text)
+        except ValueError:
+            raise UnknownPolicy(spec, f"'{key}' is a number like {known[key]}, not '{text}'.") from None
+    return make(**chosen)
+
+
+def _minference(spec: str, rest: str, config: Any) -> MInference:
+    if rest:
+        sizes = rest.split(",")
+        if len(sizes) == 2 and all(size.strip().isdecimal() for size in sizes):
+            return MInference(default=HeadPattern("vertical_and_slash", int(sizes[0]), int(sizes[1])))
+        if config is None:
+            raise UnknownPolicy(spec, "a pattern file needs a model to be read for.")
+        layers, heads = config.num_hidden_layers, config.num_attention_heads
+        return MInference(read_patterns(Path(rest), layers=layers, heads=heads))
+    chunked = getattr(config, "dual_chunk_attention_config", None) or {}
+    found = chunked.get("sparse_attention_config")
+    if found is None:
+        return MInference()
+    layers, heads = config.num_hidden_layers, config.num_attention_heads
+    return MInference(parse_patterns(found, layers=layers, heads=heads, source="in the model's config.json"))

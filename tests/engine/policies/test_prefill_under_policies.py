@@ -1,0 +1,39 @@
+"""The default model reads a real text under each policy, chunk by chunk, and says how dense it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.model import LanguageModel
+from engine.policies import policy_by_name
+from engine.prefill import Prefilled, chunk_spans, prefill_segment
+from tests.conftest import SAMPLES
+
+SPECS = [
+    "dense",
+    "streaming:sink=64,local=256",
+    "trianglemix:first_layer=10,local=256",
+    "minference:100,400",
+    "flexprefill:gamma=0.9,min_budget=256",
+    "xattention:stride=16,threshold=0.8",
+]
+
+
+def prefilled(model: LanguageModel, spec: str, tokens: list[int], chunk: int) -> Prefilled:
+    cache = model.new_cache(len(tokens))
+    spans = chunk_spans(len(tokens), chunk)
+    return prefill_segment(model.decoder, cache, tokens, spans, policy=policy_by_name(spec))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_last_token_stays_close_to_dense(default_language_model: LanguageModel, spec: str) -> None:
+    model = default_language_model
+    tokens = model.encode((SAMPLES / "handbook.md").read_text())[:1400]
+    dense = prefilled(model, "dense", tokens, 512)
+    got = prefilled(model, spec, tokens, 512)
+    assert got.density is not None
+    assert (got.density == 1.0) == (spec == "dense")
+    assert got.density > 0.1
+    likeness = torch.cosine_similarity(got.hidden.flatten().float(), dense.hidden.flatten().float(), dim=0)
+    assert likeness > 0.9, likeness
