@@ -4,6 +4,7 @@ from engine.store.codecs import codec
 from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace
 from engine.store.store import Prefix, Store
+from engine.store.transfer import export_session, import_session
 from engine.store.writer import Saving
 
-__all__ = ["Manifest", "Namespace", "Prefix", "Saving", "Store", "codec"]
+__all__ = ["Manifest", "Namespace", "Prefix", "Saving", "Store", "codec", "export_session", "import_session"]

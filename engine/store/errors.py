@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 from engine.errors import StoreError
 
@@ -26,13 +27,29 @@ class NoSuchSession(StoreError):
 
 
 class SessionIncomplete(StoreError):
-    """A session cannot be pinned because not all of it is kept."""
+    """A session cannot be pinned or exported because not all of it is kept."""
 
-    def __init__(self, name: str, kept: int, tokens: int, reason: str) -> None:
+    def __init__(self, name: str, kept: int, tokens: int, reason: str, *, what: str = "pinned") -> None:
         self.name, self.kept, self.tokens, self.reason = name, kept, tokens, reason
         super().__init__(
-            f"The session '{name}' cannot be pinned: {kept:,} of its {tokens:,} tokens are kept ({reason})."
+            f"The session '{name}' cannot be {what}: {kept:,} of its {tokens:,} tokens are kept ({reason})."
         )
+
+
+class SessionExists(StoreError):
+    """Another session has that name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"There is another session '{name}' already; give this one another name.")
+
+
+class NotImportable(StoreError):
+    """A file is no exported session, is damaged, or was made under other settings."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"'{path}' cannot be imported: {reason}.")
 
 
 def refused(what: str, error: OSError) -> StoreError:

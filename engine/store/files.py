@@ -13,8 +13,8 @@ from pathlib import Path
 SUFFIX = ".tmp"
 
 
-def write_whole(path: Path, fill: Callable[[FileIO], None]) -> None:
-    """Let `fill` write a file of a random temporary name; fsync, rename, fsync of the folder.
+def write_whole(path: Path, fill: Callable[[FileIO], None], check: Callable[[Path], None] | None = None) -> None:
+    """Let `fill` write a file of a random temporary name and `check` refuse it; fsync, rename, fsync of the folder.
 
     The writer holds a lock on its temporary file, so that `sweep` knows the living from the dead. Raises OSError
     (a full disk, say) with nothing left behind.
@@ -28,6 +28,8 @@ def write_whole(path: Path, fill: Callable[[FileIO], None]) -> None:
                 if os.fstat(descriptor).st_nlink == 0:
                     continue  # swept between its making and its locking
                 fill(stream)
+                if check is not None:
+                    check(temporary)
                 os.fsync(descriptor)
                 temporary.replace(path)
             except BaseException:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import builtins
 import hashlib
 import json
 from dataclasses import dataclass, fields
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -40,24 +40,30 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Keep it in a folder, whole or not at all; raises OSError."""
+        data = self.dump()
+        write_whole(folder / self.file_name(self.name), lambda stream: write_all(stream, data))
+
+    def dump(self) -> builtins.bytes:
+        """The session file's bytes: a checksum, and JSON."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}
         record["tokens"] = base64.b64encode(token_bytes(self.tokens)).decode()
         text = json.dumps(record).encode()
-
-        def fill(stream: FileIO) -> None:
-            write_all(stream, xxhash.xxh3_128_hexdigest(text).encode() + b"\n" + text)
-
-        write_whole(folder / self.file_name(self.name), fill)
+        return xxhash.xxh3_128_hexdigest(text).encode() + b"\n" + text
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read and check one; raises StoreError where it is damaged, OSError where it cannot be read."""
-        checksum, _, text = path.read_bytes().partition(b"\n")
+        return cls.parse(path.read_bytes(), path.name)
+
+    @classmethod
+    def parse(cls, data: builtins.bytes, source: str) -> Manifest:
+        """Check and understand a session file's bytes; raises StoreError, which names the source."""
+        checksum, _, text = data.partition(b"\n")
         if checksum != xxhash.xxh3_128_hexdigest(text).encode():
-            raise StoreError(f"The session file {path.name} is damaged.")
+            raise StoreError(f"The session file {source} is damaged.")
         try:
             record = json.loads(text)
             tokens = np.frombuffer(base64.b64decode(record["tokens"]), dtype="<u4")
             return cls(**{**record, "tokens": tuple(tokens.tolist()), "keys": tuple(record["keys"])})
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"The session file {path.name} cannot be understood.") from error
+            raise StoreError(f"The session file {source} cannot be understood.") from error

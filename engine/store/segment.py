@@ -15,6 +15,7 @@ padding too, and the key must be the hash of what the header says.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
@@ -133,6 +134,12 @@ class Segment:
             checksum.update(padding)
         if checksum.hexdigest() != place.checksum:
             raise CorruptChunk(self.path, f"layer {i} does not match its checksum")
+
+    def check(self) -> None:
+        """Read and check every byte; raises CorruptChunk or OSError."""
+        buffer = torch.empty(1 << 20, dtype=torch.uint8)
+        for i in range(len(self.layers)):
+            deque(self.rows(i, lambda: buffer), 0)
 
     def _fill(self, stream: FileIO, buffer: memoryview, i: int) -> None:
         if not read_into(stream, buffer):

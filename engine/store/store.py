@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import logging
 import os
@@ -98,7 +97,7 @@ class Store:
         for (start, end), key in zip(spans, keys, strict=True):
             want = tokens[start:end]
             try:
-                segment = Segment.open(self._path(key))
+                segment = Segment.open(self.chunk_path(key))
                 self._check(segment, namespace, key, want)
             except FileNotFoundError:
                 reason = f"tokens from {start:,} on were not kept" if found else self._explain(namespace)
@@ -170,7 +169,7 @@ class Store:
         try:
             for key in keys:
                 with contextlib.suppress(FileNotFoundError):
-                    os.utime(self._path(key), ns=(now, now))
+                    os.utime(self.chunk_path(key), ns=(now, now))
             self._catalog.touch(keys, now)
         except (OSError, StoreError) as error:
             log.warning("The session store could not note what was used: %s", error)
@@ -220,27 +219,33 @@ class Store:
         return self._writer.saving
 
     def _write_behind(self, draft: Draft) -> None:
-        if draft.parent is not None and not self._path(draft.parent).is_file():
+        if draft.parent is not None and not self.chunk_path(draft.parent).is_file():
             raise StoreError("The chunk before it was not kept.")
         self._write(draft)
 
     def _write(self, draft: Draft) -> None:
-        path = self._path(draft.key)
+        self.keep(draft.key, draft.parent, draft.namespace, draft.file_bytes_at_most, draft.write)
+
+    def keep(
+        self, key: str, parent: str | None, namespace: dict[str, Any], size: int, write: Callable[[Path], None]
+    ) -> None:
+        """Have `write` make a chunk's file of at most `size` bytes, unless it is there; raises what `save` does."""
+        path = self.chunk_path(key)
         try:
-            if self._kept(draft.key):
-                self._catalog.add([_entry(path, draft.parent, draft.namespace)])
-                self._touch([draft.key])
+            if self._kept(key):
+                self._catalog.add([_entry(path, parent, namespace)])
+                self._touch([key])
                 return
-            self._make_room(draft.file_bytes_at_most, draft.parent)
+            self._make_room(size, parent)
             make_folder(path.parent)
-            draft.write(path)
-            self._catalog.add([_entry(path, draft.parent, draft.namespace)])
+            write(path)
+            self._catalog.add([_entry(path, parent, namespace)])
         except OSError as error:
             raise refused("A KV chunk", error) from error
 
     def _kept(self, key: str) -> bool:
         try:
-            return Segment.open(self._path(key)).key == key
+            return Segment.open(self.chunk_path(key)).key == key
         except FileNotFoundError:
             return False
         except CorruptChunk as error:
@@ -270,7 +275,7 @@ class Store:
         for key, size in victims:
             if freed >= over:
                 break
-            self._path(key).unlink(missing_ok=True)
+            self.chunk_path(key).unlink(missing_ok=True)
             gone.append(key)
             freed += size
         self._catalog.forget(gone)
@@ -315,6 +320,13 @@ class Store:
                 log.warning("The session file %s cannot be read: %s", path.name, error.strerror)
         return sorted(found, key=lambda m: m.name)
 
+    def session(self, name: str) -> Manifest:
+        """A named session; raises NoSuchSession, StoreError where its file is damaged."""
+        try:
+            return Manifest.read(self.root / "sessions" / Manifest.file_name(name))
+        except FileNotFoundError:
+            raise NoSuchSession(name) from None
+
     def last_use(self, manifest: Manifest) -> int:
         """When a session was last used, in nanoseconds."""
         return self._catalog.last_use(manifest.keys)
@@ -343,7 +355,7 @@ class Store:
                 segment = Segment.open(path)
                 if segment.key != path.stem:
                     raise CorruptChunk(path, "it has another chunk's name")
-                _read_through(segment)
+                self._read_through(segment)
             except FileNotFoundError:
                 continue
             except (CorruptChunk, OSError) as error:
@@ -351,10 +363,19 @@ class Store:
                 if isinstance(error, CorruptChunk):
                     self._quarantine(path.stem, error)
         for manifest in self.sessions():
-            lost = sum(not self._path(key).is_file() for key in manifest.keys)
+            lost = sum(not self.chunk_path(key).is_file() for key in manifest.keys)
             if lost:
                 bad.append(f"The session '{manifest.name}' lacks {lost} of its {len(manifest.keys)} chunks.")
         return bad
+
+    def _read_through(self, segment: Segment) -> None:
+        try:
+            segment.check()
+        except CorruptChunk:
+            again = _reopened(segment)
+            if again is None:
+                raise
+            self._read_through(again)
 
     def rebuild(self) -> int:
         """Make the catalogue anew from the files, and remove what killed writers left; chunks found."""
@@ -390,7 +411,7 @@ class Store:
 
     def _quarantine(self, key: str, error: Exception) -> None:
         log.warning("%s", error)
-        self._set_aside(self._path(key))
+        self._set_aside(self.chunk_path(key))
         with contextlib.suppress(StoreError):
             self._catalog.forget([key])
 
@@ -408,7 +429,8 @@ class Store:
     def _chunk_files(self) -> list[Path]:
         return sorted((self.root / "chunks").glob("*/*.kv"))
 
-    def _path(self, key: str) -> Path:
+    def chunk_path(self, key: str) -> Path:
+        """Where a chunk's file is, or would be."""
         return self.root / "chunks" / key[:2] / f"{key}.kv"
 
     @contextlib.contextmanager
@@ -463,16 +485,3 @@ def _reopened(segment: Segment) -> Segment | None:
     except (CorruptChunk, OSError):
         return None
     return None if again.layers == segment.layers else again
-
-
-def _read_through(segment: Segment) -> None:
-    """Read and check every byte; raises CorruptChunk or OSError."""
-    buffer = torch.empty(1 << 20, dtype=torch.uint8)
-    try:
-        for i in range(len(segment.layers)):
-            collections.deque(segment.rows(i, lambda: buffer), 0)
-    except CorruptChunk:
-        again = _reopened(segment)
-        if again is None:
-            raise
-        _read_through(again)
