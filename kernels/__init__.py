@@ -6,9 +6,11 @@ name; `kernels.cpu` is the fast path without a GPU. Callers use the names below;
 
 from kernels.dispatch import (
     antidiagonal_scores,
+    column_scores,
     decode_attention,
     dense_attention,
     last_query_scores,
+    sampled_scores,
     select_keys,
     sparse_attention,
 )
@@ -26,12 +28,14 @@ __all__ = [
     "KernelError",
     "Pages",
     "antidiagonal_scores",
+    "column_scores",
     "decode_attention",
     "dense_attention",
     "last_query_scores",
     "merge_attention",
     "pool",
     "pooled_scores",
+    "sampled_scores",
     "select_keys",
     "shared_prefix_attention",
     "sparse_attention",

@@ -132,6 +132,27 @@ def antidiagonal_scores(
     return result
 
 
+def sampled_scores(
+    q: Tensor, k: Tensor, positions: Tensor, *, block: int = 128, per: int = 1, scale: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """The exact attention of sampled queries q [B, H, A, D] to each block of keys, and their lse.
+
+    Query a stands at positions[a] (int32, ascending) of the keys k [B, Hkv, Tk, D] and sees those up to it. Returns
+    (scores float32 [B, H, ceil(A / per), ceil(Tk / block)]: the shares of `per` successive queries added up; lse
+    float32 [B, H, A]).
+    """
+    result: tuple[Tensor, Tensor] = _module("sampled_scores", q.device).sampled_scores(
+        q, k, positions, block=block, per=per, scale=scale
+    )
+    return result
+
+
+def column_scores(q: Tensor, k: Tensor, positions: Tensor, lse: Tensor, *, scale: float | None = None) -> Tensor:
+    """The attention of all sampled queries together to each key, float32 [B, H, Tk]; see sampled_scores."""
+    result: Tensor = _module("sampled_scores", q.device).column_scores(q, k, positions, lse, scale=scale)
+    return result
+
+
 def select_keys(
     scores: Tensor,
     *,

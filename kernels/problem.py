@@ -103,6 +103,21 @@ def check_scores(
     return sizes
 
 
+def check_samples(
+    q: Tensor, k: Tensor, positions: Tensor, scale: float | None = None, *, block: int = 16, per: int = 1
+) -> Problem:
+    """As check, for queries sampled at ascending positions int32 [Tq] of the keys."""
+    sizes = check(q, k, k, scale=scale, causal=False)
+    if tuple(positions.shape) != (sizes.q_len,) or positions.dtype != torch.int32 or positions.device != q.device:
+        got = f"{positions.dtype} of shape {list(positions.shape)} on {positions.device}"
+        raise ArgumentError("positions", got, f"int32 of shape [{sizes.q_len}] on {q.device}")
+    if block < 16 or block & (block - 1):
+        raise ArgumentError("block", str(block), "a power of two of at least 16")
+    if per < 1:
+        raise ArgumentError("per", str(per), "at least 1")
+    return sizes
+
+
 def check_selection(
     scores: Tensor,
     mass: Tensor | float | None,

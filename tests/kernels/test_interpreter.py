@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent
         "decode_attention",
         "last_query_scores",
         "antidiagonal_scores",
+        "sampled_scores",
         "select_keys",
     ],
 )

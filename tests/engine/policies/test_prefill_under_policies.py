@@ -14,7 +14,7 @@ SPECS = [
     "dense",
     "streaming:sink=64,local=256",
     "trianglemix:first_layer=10,local=256",
-    "minference:100,400",
+    "minference:60,30",
     "flexprefill:gamma=0.9,min_budget=256",
     "xattention:stride=16,threshold=0.8",
 ]
