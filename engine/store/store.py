@@ -233,13 +233,13 @@ class Store:
         path = self.chunk_path(key)
         try:
             if self._kept(key):
-                self._catalog.add([_entry(path, parent, namespace)])
                 self._touch([key])
-                return
-            self._make_room(size, parent)
-            make_folder(path.parent)
-            write(path)
-            self._catalog.add([_entry(path, parent, namespace)])
+            else:
+                self._make_room(size, parent)
+                make_folder(path.parent)
+                write(path)
+            with contextlib.suppress(FileNotFoundError):  # another process has evicted it already
+                self._catalog.add([_entry(path, parent, namespace)])
         except OSError as error:
             raise refused("A KV chunk", error) from error
 
