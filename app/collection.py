@@ -26,6 +26,7 @@ from ingest import Document, PackedPrompt, TokenCache, count_tokens, read, read_
 
 if TYPE_CHECKING:
     from app.library import Library
+    from engine.store import Manifest
 
 CANDIDATES = 8
 """Sentences among which the model chooses the one that proves its answer."""
@@ -51,6 +52,15 @@ class WarmReport:
     prompt_tokens: int
     cached_tokens: int
     prefill_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many of a prompt's tokens the session store gives back, and why not more of them."""
+
+    tokens: int
+    kept: int
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +221,26 @@ class Collection:
             context = self._context(engine, prepared, cancel, on_progress)
         stats = context.stats
         return WarmReport(stats.prompt_tokens, stats.cached_tokens, stats.prefill_seconds)
+
+    def pin(
+        self, name: str, *, on_progress: OnProgress | None = None, cancel: CancelToken | None = None
+    ) -> tuple[Manifest, WarmReport]:
+        """Read the whole collection and keep it as a session of that name, which is never evicted."""
+        report = self.warm(on_progress=on_progress, cancel=cancel)
+        engine = self.library.engine
+        prepared = self._prepare(engine, "", "whole", (), None)
+        spans = chunk_spans(len(prepared.prefix), engine.chunk_tokens)
+        digest = prepared.packed.digest
+        return self.library.store.pin(name, engine.namespace, prepared.prefix, spans, pack=digest), report
+
+    def kept(self) -> Kept:
+        """What of the whole collection the session store would give back, and why no more."""
+        engine = self.library.engine
+        prefix = self._prepare(engine, "", "whole", (), None).prefix
+        found = self.library.store.longest_prefix(
+            engine.namespace, prefix, chunk_spans(len(prefix), engine.chunk_tokens)
+        )
+        return Kept(len(prefix), found.tokens, found.miss_reason)
 
     def ask(
         self,

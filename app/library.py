@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.collection import Collection
     from engine.engine import Engine
     from engine.events import OnProgress
+    from engine.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ class Library:
         if model is not None:
             changes["model"] = model
         self.settings = (settings or Settings()).model_copy(update=changes)
-        self._loading, self._turn = threading.Lock(), threading.Lock()
+        self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), threading.Lock()
         self._engine: Engine | None = None
+        self._store: Store | None = None
 
     @cached_property
     def sessions(self) -> Any:
@@ -107,15 +109,30 @@ class Library:
             if self._engine is None:
                 from engine.engine import Engine
                 from engine.model import LanguageModel
-                from engine.store import Store
 
                 s = self.settings
                 model = LanguageModel.load(
                     s.model, device=s.device, dtype=s.dtype, home=s.home, on_progress=on_progress
                 )
-                store = Store(s.home / "sessions", quota_bytes=int(s.store_quota_gb * 1e9))
-                self._engine = Engine(model, store=store, chunk_tokens=s.chunk_tokens, segment_tokens=s.segment_tokens)
+                self._engine = Engine(
+                    model,
+                    store=self.store,
+                    chunk_tokens=s.chunk_tokens,
+                    segment_tokens=s.segment_tokens,
+                    codec=s.kv_codec,
+                )
             return self._engine
+
+    @property
+    def store(self) -> Store:
+        """The session store, opened at first use; no model is needed for it."""
+        with self._opening:
+            if self._store is None:
+                from engine.store import Store
+
+                quota = int(self.settings.store_quota_gb * 1e9)
+                self._store = Store(self.settings.home / "sessions", quota_bytes=quota)
+            return self._store
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -137,9 +154,9 @@ class Library:
 
     def close(self) -> None:
         """Release the database and the store."""
-        if self._engine is not None and self._engine.store is not None:
-            self._engine.store.close()
-        self._engine = None
+        if self._store is not None:
+            self._store.close()
+        self._engine = self._store = None
         if "sessions" in self.__dict__:
             self.sessions.kw["bind"].dispose()
             del self.__dict__["sessions"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
 from pydantic import Field
@@ -23,6 +24,8 @@ class Settings(BaseSettings):
     chunk_tokens: int | None = Field(default=None, ge=16)
     segment_tokens: int | None = Field(default=None, ge=16)
     max_new_tokens: int = Field(default=256, ge=1)
+    kv_codec: Literal["raw", "fp8", "int8", "int4"] = "raw"
+    """How the session store writes KV down; all but raw save space and round the states."""
     store_quota_gb: float = Field(default=50.0, gt=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)

@@ -327,6 +327,15 @@ class Store:
         except FileNotFoundError:
             raise NoSuchSession(name) from None
 
+    def prefix_of(self, manifest: Manifest, namespace: Namespace) -> Prefix:
+        """What of a session a lookup in this namespace gives, and why no more."""
+        difference = namespace.difference(manifest.namespace)
+        if difference:
+            return Prefix((), difference)
+        total, step = len(manifest.tokens), namespace.chunk_tokens
+        spans = [(start, min(start + step, total)) for start in range(0, total, step)]
+        return self.longest_prefix(namespace, manifest.tokens, spans)
+
     def last_use(self, manifest: Manifest) -> int:
         """When a session was last used, in nanoseconds."""
         return self._catalog.last_use(manifest.keys)
