@@ -120,6 +120,7 @@ class Library:
                     chunk_tokens=s.chunk_tokens,
                     segment_tokens=s.segment_tokens,
                     codec=s.kv_codec,
+                    salt=s.kv_salt,
                 )
             return self._engine
 

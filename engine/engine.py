@@ -62,10 +62,11 @@ class Engine:
         chunk_tokens: int | None = None,
         segment_tokens: int | None = None,
         codec: str = "raw",
+        salt: str = "",
     ) -> None:
         gpu = model.device.type == "cuda"
         self.model, self.store, self.policy = model, store, policy or Dense()
-        self.codec = model.fingerprint.dtype if codec == "raw" else codec
+        self.codec, self.salt = model.fingerprint.dtype if codec == "raw" else codec, salt
         self.chunk_tokens = chunk_tokens or (16384 if gpu else 1024)
         segment = segment_tokens or (131072 if gpu else 4096)
         self.segment_chunks = max(1, segment // self.chunk_tokens)
@@ -91,6 +92,7 @@ class Engine:
             policy_parameters=tuple(sorted(self.policy.parameters().items())),
             chunk_tokens=self.chunk_tokens,
             numerics=NUMERICS,
+            salt=self.salt,
         )
 
     def check_fits(self, tokens: int, reserve: int) -> None:

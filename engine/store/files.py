@@ -56,6 +56,16 @@ def read_into(stream: FileIO, buffer: memoryview) -> bool:
     return True
 
 
+def read_at(descriptor: int, offset: int, buffer: memoryview) -> bool:
+    """Fill the buffer from a place in the file, whoever else reads it; False where the file ends before."""
+    while buffer:
+        got = os.preadv(descriptor, [buffer], offset)
+        if not got:
+            return False
+        buffer, offset = buffer[got:], offset + got
+    return True
+
+
 def sweep(folder: Path) -> None:
     """Remove what killed writers left in a folder; files that a living writer holds stay."""
     for path in folder.glob(f".*{SUFFIX}"):

@@ -16,7 +16,10 @@ FORMAT = 2
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """Model, tokenizer, positions, number types, policy, chunking, and the salt that keeps tenants apart."""
+    """Model, tokenizer, positions, number types, policy, chunking, and the salt that keeps tenants apart.
+
+    Only whoever runs the engine sets the salt, never a request; it is written nowhere.
+    """
 
     model: str
     weights: str
@@ -35,8 +38,10 @@ class Namespace:
     format: int = FORMAT
 
     def record(self) -> dict[str, Any]:
-        """The fields as JSON-ready values, for people and for chunk headers."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        """The fields as JSON-ready values, for people and for chunk headers; of the salt, a digest."""
+        fields = asdict(self)
+        fields["salt"] = hashlib.sha256(self.salt.encode()).hexdigest() if self.salt else ""
+        return json.loads(json.dumps(fields))  # type: ignore[no-any-return]
 
     @property
     def digest(self) -> str:
@@ -51,7 +56,13 @@ class Namespace:
     def difference(self, other: dict[str, Any]) -> str:
         """One line that says what differs between this and a stored record; empty when nothing does."""
         mine = self.record()
-        return "; ".join(f"{n} is {mine.get(n)!r}, stored with {other.get(n)!r}" for n in self.differing(other))
+
+        def said(name: str) -> str:
+            if name == "salt":
+                return "salt is another"  # whose is nobody else's business
+            return f"{name} is {mine.get(name)!r}, stored with {other.get(name)!r}"
+
+        return "; ".join(said(name) for name in self.differing(other))
 
 
 def record_digest(record: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from queue import SimpleQueue
 from threading import Lock
 
@@ -48,7 +49,14 @@ class Restorer:
         for segment in segments:
             starts.append(starts[-1] + len(segment.tokens))
         failures: dict[int, CorruptChunk | OSError] = {}
+        files: dict[int, FileIO] = {}
         done, lock = 0, Lock()
+
+        def descriptor(chunk: int) -> int:
+            with lock:
+                if chunk not in files:
+                    files[chunk] = FileIO(segments[chunk].path, "rb")
+                return files[chunk].fileno()
 
         def bring(job: int) -> None:
             nonlocal limit
@@ -56,28 +64,33 @@ class Restorer:
             if chunk >= limit:
                 return
             try:
-                self._bring(segments[chunk], i, starts[chunk], layers[i])
+                self._bring(segments[chunk], descriptor(chunk), i, starts[chunk], layers[i])
             except (CorruptChunk, OSError) as error:
                 with lock:
                     failures[chunk] = error
                     limit = min(limit, chunk)
 
-        with ThreadPoolExecutor(self._threads, "omnibus-restore") as pool:
-            try:
-                for job, _ in enumerate(pool.map(bring, range(len(segments) * count)), 1):
-                    if job % count == 0 and job // count <= limit:
-                        done = job // count
-                        if on_chunk is not None:
-                            on_chunk(done)
-            finally:
-                limit = 0  # after an error, what is still to come need not
+        try:
+            with ThreadPoolExecutor(self._threads, "omnibus-restore") as pool:
+                try:
+                    for job, _ in enumerate(pool.map(bring, range(len(segments) * count)), 1):
+                        if job % count == 0 and job // count <= limit:
+                            done = job // count
+                            files.pop(done - 1).close()
+                            if on_chunk is not None:
+                                on_chunk(done)
+                finally:
+                    limit = 0  # after an error, what is still to come need not
+        finally:
+            for file in files.values():
+                file.close()
         return done, failures.get(done)
 
-    def _bring(self, segment: Segment, i: int, start: int, place: tuple[Tensor, Tensor]) -> None:
+    def _bring(self, segment: Segment, descriptor: int, i: int, start: int, place: tuple[Tensor, Tensor]) -> None:
         heads, tokens, dim = segment.shape
         buffer = self._buffers.get()
         try:
-            for first, data in segment.rows(i, lambda: buffer):
+            for first, data in segment.rows(descriptor, i, lambda: buffer):
                 rows = segment.codec.decode(data.to(place[0].device), dim, segment.dtype)
                 while len(rows):  # the run may begin and end within a head
                     head, token = divmod(first, tokens)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store.codecs import DTYPES, Codec, codec
-from engine.store.files import read_into, write_all, write_whole
+from engine.store.files import read_at, read_into, write_all, write_whole
 from engine.store.namespace import chunk_key, record_digest
 
 MAGIC = b"OMNIKV02"
@@ -112,43 +113,48 @@ class Segment:
         """How its rows are written."""
         return codec(self.namespace["codec"])
 
-    def rows(self, i: int, take: Callable[[], Tensor]) -> Iterator[tuple[int, Tensor]]:
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """The file's descriptor, for `rows`."""
+        with FileIO(self.path, "rb") as stream:
+            yield stream.fileno()
+
+    def rows(self, descriptor: int, i: int, take: Callable[[], Tensor]) -> Iterator[tuple[int, Tensor]]:
         """Layer i as runs of rows [N, row bytes], uint8, each with its first row's number.
 
         A run is as long as the buffer that `take` gives and lies in it. Only the end of the iteration says that all of
-        it was right: CorruptChunk is raised there where it was not, or OSError.
+        it was right: CorruptChunk is raised there where it was not, or OSError. Threads may share the descriptor (and
+        should, for the system reads ahead in what it takes for one sequence).
         """
         place, width = self.layers[i], self.codec.row_bytes(self.shape[2])
-        checksum, first, last = xxhash.xxh3_128(), 0, 2 * self.shape[0] * self.shape[1]
-        with FileIO(self.path, "rb") as stream:
-            stream.seek(self.payload + place.offset)
-            while first < last:
+        checksum, done = xxhash.xxh3_128(), 0
+        padding = torch.empty(_padded(place.length) - place.length, dtype=torch.uint8)
+        while done < place.length + len(padding):
+            run = padding
+            if done < place.length:
                 buffer = take()
-                run = buffer[: min(last - first, len(buffer) // width) * width]
-                self._fill(stream, run.numpy().data, i)
-                checksum.update(run.numpy().data)
-                yield first, run.view(-1, width)
-                first += len(run) // width
-            padding = bytearray(_padded(place.length) - place.length)
-            self._fill(stream, memoryview(padding), i)
-            checksum.update(padding)
+                run = buffer[: min(place.length - done, len(buffer) // width * width)]
+            if not read_at(descriptor, self.payload + place.offset + done, run.numpy().data):
+                raise CorruptChunk(self.path, f"layer {i} is cut off")
+            checksum.update(run.numpy().data)
+            if run is not padding:
+                yield done // width, run.view(-1, width)
+            done += len(run)
         if checksum.hexdigest() != place.checksum:
             raise CorruptChunk(self.path, f"layer {i} does not match its checksum")
 
     def check(self) -> None:
         """Read and check every byte; raises CorruptChunk or OSError."""
         buffer = torch.empty(1 << 20, dtype=torch.uint8)
-        for i in range(len(self.layers)):
-            deque(self.rows(i, lambda: buffer), 0)
-
-    def _fill(self, stream: FileIO, buffer: memoryview, i: int) -> None:
-        if not read_into(stream, buffer):
-            raise CorruptChunk(self.path, f"layer {i} is cut off")
+        with self.opened() as descriptor:
+            for i in range(len(self.layers)):
+                deque(self.rows(descriptor, i, lambda: buffer), 0)
 
     def layer(self, i: int) -> tuple[Tensor, Tensor]:
         """Keys and values [Hkv, T, D] of one layer, checked, without reading the others; raises CorruptChunk."""
         buffer = torch.empty(self.layers[i].length, dtype=torch.uint8)
-        (rows,) = (rows for _, rows in self.rows(i, lambda: buffer))
+        with self.opened() as descriptor:
+            ((_, rows),) = self.rows(descriptor, i, lambda: buffer)
         keys, values = self.codec.decode(rows, self.shape[2], self.dtype).view(2, *self.shape)
         return keys, values
 

@@ -19,7 +19,7 @@ import torch
 
 from engine.errors import CorruptChunk, StoreError
 from engine.prefill import chunk_spans
-from engine.store import Store
+from engine.store import Store, export_session, import_session
 from engine.store import segment as chunk_file
 from engine.store.errors import StoreFull
 from engine.store.segment import Segment
@@ -63,19 +63,27 @@ def _regions(path: Path) -> dict[str, range]:
     return regions
 
 
-@pytest.mark.parametrize("flips", [16, pytest.param(120, marks=pytest.mark.slow)])
-def test_a_bit_flipped_anywhere_in_a_chunk_file_is_caught(store: Store, flips: int) -> None:
-    rng, tried = random.Random(5), 0
-    path = chunk_path(store, save_all(store, range(16))[0])
+@pytest.mark.parametrize("codec", ["bfloat16", "fp8", "int8", "int4"])
+@pytest.mark.parametrize("flips", [12, pytest.param(120, marks=pytest.mark.slow)])
+def test_a_bit_flipped_anywhere_in_a_chunk_file_is_caught(store: Store, flips: int, codec: str) -> None:
+    rng, tried, namespace = random.Random(5), 0, replace(NAMESPACE, codec=codec)
+    layers = kv(range(16), 0)
+    path = chunk_path(store, store.save(namespace, None, range(16), layers))
+
+    def loaded() -> int:
+        got = restored(store, store.longest_prefix(namespace, range(16), [(0, 16)]), namespace)
+        assert got[0][0].shape[1] == 0 or same(got, layers), "wrong KV was restored"
+        return got[0][0].shape[1]
+
     good = path.read_bytes()
     for region, places in _regions(path).items():
         for at in [places[0], places[-1], *(rng.choice(places) for _ in range(flips - 2))]:
             flip(path, at, rng.randrange(8))
-            assert found(store, range(16)) == 0, (region, at)
+            assert loaded() == 0, (region, at)
             assert not path.exists()  # it was set aside
             path.write_bytes(good)
             tried += 1
-    assert found(store, range(16)) == 16
+    assert loaded() == 16
     assert tried == 11 * flips
 
 
@@ -222,6 +230,51 @@ def test_a_writer_killed_at_any_step_of_a_save_leaves_nothing_partial_and_nothin
     assert kept[0] == 0
     assert kept[-1] == 32
     assert kept == sorted(kept)  # a save killed later keeps no less
+
+
+def _import_and_die(root: Path, path: Path, step: int, pipe: Connection) -> None:
+    """Import a session; kill -9 oneself at the given call that the store or its database makes."""
+    store, calls = Store(root), 0
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        if event in ("c_call", "c_return") and any(part in frame.f_code.co_filename for part in STEPS):
+            calls += 1
+            if calls == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+    import_session(store, path, NAMESPACE)
+    sys.setprofile(None)
+    pipe.send(calls)
+
+
+@pytest.mark.parametrize("points", [24, pytest.param(200, marks=pytest.mark.slow)])
+def test_an_import_killed_at_any_step_leaves_a_session_whole_or_absent(
+    store: Store, tmp_path: Path, points: int
+) -> None:
+    tokens = list(range(32))
+    save_all(store, tokens)
+    store.pin("book", NAMESPACE, tokens, chunk_spans(32, 16))
+    export_session(store, "book", tmp_path / "book")
+    child, pipe = _run(_import_and_die, tmp_path / "dry", tmp_path / "book", 0)
+    steps = pipe.recv()
+    child.join()
+    whole = 0
+    for n in range(points):
+        root = tmp_path / f"target {n}"
+        child, _ = _run(_import_and_die, root, tmp_path / "book", 1 + n * (steps - 1) // (points - 1))
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        target = Store(root)
+        assert leftovers(root) == []
+        assert target.verify() == []
+        assert [m.name for m in target.sessions()] in ([], ["book"])
+        target.evict(0)
+        assert found(target, tokens) == (32 if target.sessions() else 0)
+        whole += len(target.sessions())
+        target.close()
+    assert 0 < whole < points
 
 
 def _save_for_ever(root: Path, first: int, pipe: Connection) -> None:

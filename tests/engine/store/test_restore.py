@@ -95,10 +95,10 @@ def test_a_disk_that_fails_while_reading_gives_what_came_before(
 ) -> None:
     rows = Segment.rows
 
-    def fail(segment: Segment, i: int, take: object) -> Iterator[tuple[int, torch.Tensor]]:
+    def fail(segment: Segment, descriptor: int, i: int, take: object) -> Iterator[tuple[int, torch.Tensor]]:
         if segment.key == prefix.segments[2].key and i == 1:
             raise OSError(5, "Input/output error")
-        return rows(segment, i, take)  # type: ignore[arg-type]
+        return rows(segment, descriptor, i, take)  # type: ignore[arg-type]
 
     with monkeypatch.context() as failing:
         failing.setattr(Segment, "rows", fail)
