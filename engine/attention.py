@@ -5,41 +5,60 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+from engine.audit import Recall, kept_mass
+from engine.policies.auto import Auto
 from engine.policies.base import Policy
-from engine.policies.dense import Dense
 from kernels import dense_attention, sparse_attention
+from kernels.density import computed_share
 
 NAME = "omnibus"
+TRIES = 2
+"""How often heads that missed the target are asked again; after that they are computed dense."""
 
 
 @dataclass(slots=True)
 class Attending:
-    """The policy in force, and how many of the (query, key) pairs were computed under it."""
+    """The policy in force, how much attention was computed under it, and how much of it was kept."""
 
     policy: Policy
-    pairs: int = 0
-    computed: float = 0.0
+    audited: bool = True
+    pairs: float = 0.0
+    computed: list[tuple[float, Tensor | float]] = field(default_factory=list)
+    recall: Recall = field(default_factory=Recall)
 
     @property
     def density(self) -> float | None:
-        """Share of the causal pairs that were computed; None before any attention ran."""
-        return self.computed / self.pairs if self.pairs else None
+        """Share of the causal (query, key) pairs that was computed; None before any. Waits for the device."""
+        if not self.pairs:
+            return None
+        return sum(pairs * float(share) for pairs, share in self.computed) / self.pairs
+
+    def count(self, q: Tensor, k: Tensor, share: Tensor | float) -> None:
+        """Note one call that computed `share` of its causal pairs."""
+        pairs = q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
+        self.pairs += pairs
+        self.computed.append((pairs, share))
+
+    def count_again(self, q: Tensor, k: Tensor, share: Tensor | float, heads: int) -> None:
+        """Note that q's heads, of `heads` in all, were computed once more."""
+        pairs = q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
+        self.computed.append((pairs * q.shape[1] / heads, share))
 
 
 _active: ContextVar[Attending | None] = ContextVar("omnibus_attending", default=None)
-_DENSE = Dense()
 
 
 @contextmanager
-def attending(policy: Policy) -> Iterator[Attending]:
+def attending(policy: Policy, *, audited: bool = True) -> Iterator[Attending]:
     """Use `policy` for every attention call in the block, and count what it kept."""
-    state = Attending(policy)
+    state = Attending(policy, audited)
     token = _active.set(state)
     try:
         yield state
@@ -67,15 +86,41 @@ def attention(
     state = _active.get()
     layer = int(getattr(module, "layer_idx", 0))
     index = None if state is None or query.shape[2] == 1 else state.policy.index(layer, query, key)
-    if index is None:
+    if index is None or state is None:
         out, _ = dense_attention(query, key, value, scale=scaling)
     else:
-        out, _ = sparse_attention(query, key, value, index, scale=scaling)
+        out, lse = sparse_attention(query, key, value, index, scale=scaling)
+        if state.audited:
+            review(state, query, key, value, out, lse, scaling)
     if state is not None:
-        pairs = query.shape[2] * (2 * key.shape[2] - query.shape[2] + 1) // 2
-        state.pairs += pairs
-        state.computed += pairs * (1.0 if index is None else index.density())
+        state.count(query, key, 1.0 if index is None else computed_share(index))
     return out.transpose(1, 2), None
+
+
+def review(state: Attending, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float | None) -> None:
+    """Measure what each head kept; heads that missed auto's target are done again in place, in whole KV groups."""
+    kept = kept_mass(q, k, lse, scale).mean(-1)
+    redone = 0
+    group = q.shape[1] // k.shape[1]
+    for attempt in range(TRIES + 1):
+        if not isinstance(state.policy, Auto):
+            break
+        missed = state.policy.misses(kept).view(-1, group).any(-1).nonzero().flatten()
+        if not missed.numel():
+            break
+        heads = (missed.unsqueeze(-1) * group + torch.arange(group, device=q.device)).flatten()
+        some = q[:, heads], k[:, missed], v[:, missed]
+        redone += heads.numel()
+        if attempt == TRIES:
+            out[:, heads], _ = dense_attention(*some, scale=scale)
+            kept[heads] = 1.0
+            state.count_again(some[0], some[1], 1.0, q.shape[1])
+            break
+        index = state.policy.again(some[0], some[1], kept[heads])
+        out[:, heads], better = sparse_attention(*some, index, scale=scale)
+        kept[heads] = kept_mass(some[0], some[1], better, scale).mean(-1)
+        state.count_again(some[0], some[1], computed_share(index), q.shape[1])
+    state.recall.add(kept, redone)
 
 
 def register() -> None:

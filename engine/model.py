@@ -146,7 +146,11 @@ class LanguageModel:
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [vocab] of the last position of normed hidden states [1, T, hidden]."""
-        out: Tensor = self._model.lm_head(hidden[:, -1])[0]
+        return self.head(hidden[0, -1])
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits [..., vocab] of normed hidden states [..., hidden]."""
+        out: Tensor = self._model.lm_head(hidden)
         return out
 
     @torch.inference_mode()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.attention import attending
+from engine.audit import Recall
 from engine.cache import KVCache
 from engine.events import CancelToken, OnProgress, Progress
 from engine.policies.base import Policy
@@ -19,10 +20,11 @@ from engine.policies.base import Policy
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """What a prefill leaves: the last token's hidden state [1, 1, hidden] after the final norm, and its density."""
+    """What a prefill leaves: the last token's hidden state [1, 1, hidden] after the final norm, density and recall."""
 
     hidden: Tensor
     density: float | None
+    recall: Recall
 
 
 def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple[int, int]]:
@@ -76,7 +78,7 @@ def prefill_segment(
     except BaseException:
         cache.truncate(begin)
         raise
-    return Prefilled(decoder.norm(hidden[:, -1:]), state.density)
+    return Prefilled(decoder.norm(hidden[:, -1:]), state.density, state.recall)
 
 
 class Report:

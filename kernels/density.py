@@ -1,4 +1,4 @@
-"""How many (query, key) pairs an index attends to: exact, each pair once."""
+"""How many (query, key) pairs an index attends to: exact, each pair once; and quickly, as the kernels compute them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from kernels.index import BlockIndex
 
 _CHUNK = 1 << 22
+
+
+def computed_share(index: BlockIndex) -> Tensor:
+    """About the share of the causal pairs that the kernels compute, a number on the device; waits for nothing.
+
+    Diagonal blocks count half, keys that are both a column and in a block twice.
+    """
+    pairs = index.q_len * (2 * index.kv_len - index.q_len + 1) / 2
+    blocks = index.counts.sum(dtype=torch.float32) * (index.q_block * index.k_block)
+    diagonal = index.counts.numel() * index.q_block * min(index.q_block, index.k_block) / 2
+    columns = index.column_counts.sum(dtype=torch.float32) * index.q_len
+    return ((blocks - diagonal + columns) / (pairs * index.batch * index.groups)).clamp(0.0, 1.0)
 
 
 def attended_pairs(index: BlockIndex) -> int:

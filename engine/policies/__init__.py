@@ -1,5 +1,6 @@
 """Sparse policies: one file each, all behind the `Policy` protocol."""
 
+from engine.policies.auto import Auto
 from engine.policies.base import Policy
 from engine.policies.by_name import policy_by_name
 from engine.policies.dense import Dense
@@ -10,6 +11,7 @@ from engine.policies.trianglemix import TriangleMix
 from engine.policies.xattention import XAttention
 
 __all__ = [
+    "Auto",
     "Dense",
     "FlexPrefill",
     "MInference",

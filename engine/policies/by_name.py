@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UnknownPolicy
+from engine.policies.auto import Auto
 from engine.policies.base import Policy
 from engine.policies.dense import Dense
 from engine.policies.flexprefill import FlexPrefill
@@ -18,7 +19,7 @@ from engine.policies.trianglemix import TriangleMix
 from engine.policies.xattention import XAttention
 
 POLICIES: dict[str, Callable[..., Policy]] = {
-    policy.name: policy for policy in (Dense, Streaming, FlexPrefill, XAttention, TriangleMix)
+    policy.name: policy for policy in (Auto, Dense, Streaming, FlexPrefill, XAttention, TriangleMix)
 }
 
 
@@ -34,10 +35,9 @@ def policy_by_name(spec: str, config: Any = None) -> Policy:
     if name not in POLICIES:
         raise UnknownPolicy(spec, f"known are {', '.join(sorted([*POLICIES, MInference.name]))}.")
     make = POLICIES[name]
-    known = {
-        p.name: p.default for p in inspect.signature(make).parameters.values() if isinstance(p.default, (int, float))
-    }
-    chosen: dict[str, float | int] = {}
+    defaults = {p.name: p.default for p in inspect.signature(make).parameters.values()}
+    known = {key: value for key, value in defaults.items() if isinstance(value, (int, float, str))}
+    chosen: dict[str, float | int | str] = {}
     for part in filter(None, rest.split(",")):
         key, _, text = part.partition("=")
         if key not in known:

@@ -91,7 +91,7 @@ def test_policies_are_made_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("sparse", "known are dense, flexprefill"),
+        ("sparse", "known are auto, dense, flexprefill"),
         ("xattention:strid=8", "it takes stride, threshold"),
         ("xattention:stride=many", "'stride' is a number like 16"),
         ("dense:x=1", "no parameters"),

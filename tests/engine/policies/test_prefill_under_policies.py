@@ -8,10 +8,11 @@ import torch
 from engine.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.prefill import Prefilled, chunk_spans, prefill_segment
-from tests.conftest import SAMPLES
+from tests.texts import long_text
 
 SPECS = [
     "dense",
+    "auto:minimum=256",
     "streaming:sink=64,local=256",
     "trianglemix:first_layer=10,local=256",
     "minference:60,30",
@@ -29,7 +30,7 @@ def prefilled(model: LanguageModel, spec: str, tokens: list[int], chunk: int) ->
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_last_token_stays_close_to_dense(default_language_model: LanguageModel, spec: str) -> None:
     model = default_language_model
-    tokens = model.encode((SAMPLES / "handbook.md").read_text())[:1400]
+    tokens = model.encode(long_text("prose")[:9000])[:1500]
     dense = prefilled(model, "dense", tokens, 512)
     got = prefilled(model, spec, tokens, 512)
     assert got.density is not None
