@@ -116,7 +116,7 @@ def review(state: Attending, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: 
             kept[heads] = 1.0
             state.count_again(some[0], some[1], 1.0, q.shape[1])
             break
-        index = state.policy.again(some[0], some[1], kept[heads])
+        index = state.policy.again(heads, kept[heads])
         out[:, heads], better = sparse_attention(*some, index, scale=scale)
         kept[heads] = kept_mass(some[0], some[1], better, scale).mean(-1)
         state.count_again(some[0], some[1], computed_share(index), q.shape[1])

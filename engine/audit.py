@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kernels import sampled_scores
+from kernels import sampled_lse
 
 QUERIES = 32
 """Queries per chunk and head whose exact attention is computed: 0.1 % of dense at 32K, less above."""
@@ -40,10 +40,10 @@ class Recall:
         return self.total / self.calls if self.calls else None
 
 
-def audited_rows(queries: int) -> list[int]:
+def audited_rows(queries: int) -> range:
     """The queries of a chunk that are asked: evenly spread, off the places that estimators like (block ends)."""
     step = max(queries // QUERIES, 1)
-    return list(range((step * 5) // 8, queries, step))[:QUERIES]
+    return range((step * 5) // 8, queries, step)[:QUERIES]
 
 
 def kept_mass(q: Tensor, k: Tensor, lse: Tensor, scale: float | None = None) -> Tensor:
@@ -51,7 +51,8 @@ def kept_mass(q: Tensor, k: Tensor, lse: Tensor, scale: float | None = None) -> 
 
     q [1, H, Tq, D], k [1, Hkv, Tk, D]; the queries are the last of the keys.
     """
-    rows = torch.tensor(audited_rows(q.shape[2]), device=q.device)
+    asked = audited_rows(q.shape[2])
+    rows = torch.arange(asked.start, asked.stop, asked.step, device=q.device)
     positions = (rows + (k.shape[2] - q.shape[2])).int()
-    _, exact = sampled_scores(q[:, :, rows], k, positions, scale=scale)
+    exact = sampled_lse(q[:, :, rows], k, positions, scale=scale)
     return torch.exp(lse[:, :, rows] - exact)[0].clamp_max(1.0)

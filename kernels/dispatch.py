@@ -147,6 +147,12 @@ def sampled_scores(
     return result
 
 
+def sampled_lse(q: Tensor, k: Tensor, positions: Tensor, *, scale: float | None = None) -> Tensor:
+    """The log-sum-exp of the sampled queries' scores alone, float32 [B, H, A]; see sampled_scores."""
+    result: Tensor = _module("sampled_scores", q.device).sampled_lse(q, k, positions, scale=scale)
+    return result
+
+
 def column_scores(q: Tensor, k: Tensor, positions: Tensor, lse: Tensor, *, scale: float | None = None) -> Tensor:
     """The attention of all sampled queries together to each key, float32 [B, H, Tk]; see sampled_scores."""
     result: Tensor = _module("sampled_scores", q.device).column_scores(q, k, positions, lse, scale=scale)

@@ -10,6 +10,8 @@ higher aim. Nothing is carried from chunk to chunk: the same tokens always give 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -40,6 +42,7 @@ class Auto:
             raise UnknownPolicy(f"auto:recall={recall}", "the share of attention to keep lies between 0 and 1.")
         self.recall, self.minimum = recall, minimum
         self.slack = (1 - recall) / 2
+        self._last: Estimate | None = None
 
     def parameters(self) -> dict[str, float | int | str]:
         """The share to keep and the length from which keys are left out."""
@@ -49,52 +52,75 @@ class Auto:
         """Columns and blocks of 128 per query head; None, every key, for short prompts."""
         if k.shape[2] < self.minimum or q.shape[2] < BLOCK:
             return None
-        return self.choose(q, k, torch.full((q.shape[1],), self.recall, device=q.device))
+        self._last = Estimate.of(q, k)
+        return self._last.choose(torch.full((q.shape[1],), self.recall, device=q.device))
 
     def misses(self, kept: Tensor) -> Tensor:
         """Which heads kept too little, bool like `kept`."""
         return kept < self.recall - self.slack
 
-    def again(self, q: Tensor, k: Tensor, kept: Tensor) -> BlockIndex:
-        """A better index for heads whose audited queries kept only `kept` [H]: the aim rises by what was missed."""
+    def again(self, heads: Tensor, kept: Tensor) -> BlockIndex:
+        """A better index for `heads` of the last call, which kept only `kept` [n]: the aim rises by what was missed."""
+        if self._last is None:
+            raise RuntimeError("again() follows index()")
         allowed = 1 - self.recall
-        return self.choose(q, k, 1 - allowed * 0.7 * allowed / (1 - kept).clamp_min(allowed))
+        return self._last.choose(1 - allowed * 0.7 * allowed / (1 - kept).clamp_min(allowed), heads)
 
-    def choose(self, q: Tensor, k: Tensor, aim: Tensor) -> BlockIndex:
-        """The index under which each sampled query of head h keeps aim[h] of its attention."""
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the sampled queries of one chunk say: what each column holds, and each block beside the columns."""
+
+    queries: int
+    keys: int
+    stride: int
+    columns: Tensor  # [1, H, C] ascending keys
+    column_counts: Tensor  # [1, H]
+    held: Tensor  # float32 [1, H, R]: attention of the row's samples to the columns
+    rest: Tensor  # float32 [1, H, R, blocks]: to what else is in each block
+
+    @classmethod
+    def of(cls, q: Tensor, k: Tensor) -> Estimate:
+        """From every stride-th query of q [1, H, Tq, D], the last of the keys k [1, Hkv, Tk, D]."""
         queries, keys = q.shape[2], k.shape[2]
-        before = keys - queries
         stride = sampling(keys)
         rows = (torch.arange(-(-queries // stride), device=q.device) * stride + stride // 2).clamp_max(queries - 1)
-        positions = (rows + before).int()
+        positions = (rows + (keys - queries)).int()
         sampled = q[:, :, rows]
         per = max(1, BLOCK // stride)
         scores, lse = sampled_scores(sampled, k, positions, block=BLOCK, per=per)
-        columns, column_counts = _columns(sampled, k, positions, lse)
-        held = _held(sampled, k, positions, lse, columns, column_counts, per)  # [1, H, R, C]
-        total = scores.sum(-1)
+        columns, counts = _columns(sampled, k, positions, lse)
+        held = _held(sampled, k, positions, lse, columns, counts, per)  # [1, H, R, C]
         block_of = (columns.long() // BLOCK).clamp_max(scores.shape[-1] - 1).unsqueeze(2).expand_as(held)
-        rest = scores.scatter_add(-1, block_of, -held).clamp_min_(0)
-        need = (aim.view(1, -1, 1) * total - held.sum(-1)) / rest.sum(-1).clamp_min(1e-9)
+        rest = scores.scatter_add_(-1, block_of, -held).clamp_min_(0)
+        return cls(queries, keys, stride, columns, counts, held.sum(-1), rest)
 
-        edge = max(BLOCK, stride)  # queries that share a list
-        first = torch.arange(scores.shape[2], device=q.device) * edge + before
-        last = (first + edge - 1).clamp_max(keys - 1) // BLOCK
-        block = torch.arange(scores.shape[3], device=q.device)
+    def choose(self, aim: Tensor, heads: Tensor | None = None) -> BlockIndex:
+        """The index under which each sampled query of `heads` [n] keeps aim [n] of its attention."""
+        parts = (self.rest, self.held, self.columns, self.column_counts)
+        rest, held, columns, column_counts = parts if heads is None else (x[:, heads] for x in parts)
+        left = rest.sum(-1)
+        need = ((aim.view(1, -1, 1) * (held + left) - held) / left.clamp_min(1e-9)).clamp(0, 1)
+        edge = max(BLOCK, self.stride)  # queries that share a list
+        first = torch.arange(rest.shape[2], device=rest.device) * edge + (self.keys - self.queries)
+        last = (first + edge - 1).clamp_max(self.keys - 1) // BLOCK
+        block = torch.arange(rest.shape[3], device=rest.device)
         forced = (block == 0) | ((block >= first.unsqueeze(-1) // BLOCK) & (block <= last.unsqueeze(-1)))
-        places, counts = select_keys(rest, mass=need.clamp(0, 1), forced=forced, allowed=(last + 1).int())
+        places, counts = select_keys(rest, mass=need, forced=forced, allowed=(last + 1).int())
         if edge > BLOCK:
-            share = torch.arange(-(-queries // BLOCK), device=q.device) // (edge // BLOCK)
+            share = torch.arange(-(-self.queries // BLOCK), device=rest.device) // (edge // BLOCK)
             places, counts = places[:, :, share], counts[:, :, share]
         return BlockIndex.from_lists(
-            places * BLOCK, counts, q_len=queries, kv_len=keys, columns=columns, column_counts=column_counts,
-            alignment=BLOCK,
+            places * BLOCK, counts, q_len=self.queries, kv_len=self.keys, columns=columns.contiguous(),
+            column_counts=column_counts, alignment=BLOCK,
         )  # fmt: skip
 
 
 def sampling(keys: int) -> int:
-    """Every how many queries one is sampled: rarer in longer prompts, so that sampling stays linear above 256K."""
-    stride = 32 if keys <= 32768 else 64
+    """Every how many queries one is sampled: rarer in longer prompts, so that sampling stays linear above 512K."""
+    stride = 32
+    while keys > stride * 1024 and stride < BLOCK:
+        stride *= 2
     while keys > stride * 4096:
         stride *= 2
     return stride

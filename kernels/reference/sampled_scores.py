@@ -29,6 +29,16 @@ def sampled_scores(
     return whole.view(*q.shape[:2], -1, per, blocks).sum(3), lse
 
 
+def sampled_lse(q: Tensor, k: Tensor, positions: Tensor, *, scale: float | None = None) -> Tensor:
+    """As kernels.dispatch.sampled_lse."""
+    sizes = check_samples(q, k, positions, scale)
+    parts = [
+        _scores(q[:, :, first : first + ROWS], k, positions[first : first + ROWS], sizes.scale).logsumexp(-1)
+        for first in range(0, sizes.q_len, ROWS)
+    ]
+    return torch.cat(parts, dim=2).float() if parts else torch.empty(q.shape[:3], device=q.device)
+
+
 def column_scores(q: Tensor, k: Tensor, positions: Tensor, lse: Tensor, *, scale: float | None = None) -> Tensor:
     """As kernels.dispatch.column_scores."""
     sizes = check_samples(q, k, positions, scale)

@@ -9,7 +9,6 @@ exact computation for 64 queries a chunk that no estimator looks at. `auto` incl
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from engine.attention import Attending, review
 from engine.policies import Policy, policy_by_name
-from kernels import BlockIndex, dense_attention, sampled_scores, sparse_attention
+from kernels import BlockIndex, dense_attention, sampled_lse, sparse_attention
 from kernels.density import computed_share
 from tests.benchmarks.report import show, write
 from tests.benchmarks.structured import structured_heads
@@ -56,7 +55,7 @@ def kept(q: Tensor, k: Tensor, lse: Tensor) -> Tensor:
     """Share of the attention that queries at odd places kept, [H]."""
     step = max(q.shape[2] // 64, 1)
     rows = torch.arange(step // 3, q.shape[2], step, device=q.device)
-    _, exact = sampled_scores(q[:, :, rows], k, (rows + k.shape[2] - q.shape[2]).int())
+    exact = sampled_lse(q[:, :, rows], k, (rows + k.shape[2] - q.shape[2]).int())
     return torch.exp(lse[:, :, rows] - exact)[0].clamp_max(1).mean(-1)
 
 
@@ -94,7 +93,7 @@ def layer(spec: str, q: Tensor, k: Tensor, v: Tensor) -> Row:
     some = ends if len(ends) <= 4 else [ends[round(i * (len(ends) - 1) / 3)] for i in range(4)]
     if spec == "dense" and tokens > 131072:
         some = [ends[0], ends[-1]]  # its time is a straight line
-    for end in {some[0], some[-1]}:  # compile, and warm up
+    for end in some:  # compile, and warm up
         chunk_row(policy, q[:, :, end - CHUNK : end], k[:, :, :end], v[:, :, :end])
     rows = [chunk_row(policy, q[:, :, end - CHUNK : end], k[:, :, :end], v[:, :, :end]) for end in some]
 

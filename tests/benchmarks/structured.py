@@ -39,7 +39,7 @@ def structured_heads(
     strength = dim**0.25
     for g in range(kv_heads):
         kind = g % 4
-        weight = torch.tensor([(8, 2, 0), (4, 8, 1), (3, 2, 8), (5, 5, 5)][kind], device=device)
+        weight = torch.tensor([(12, 4, 0), (6, 12, 2), (5, 4, 12), (9, 9, 9)][kind], device=device)
         keys = noise(tokens, dim) * 0.5
         keys += strength * (near + topics[topic])
         keys[heavy] += strength * read

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels import ArgumentError, column_scores, sampled_scores
+from kernels import ArgumentError, column_scores, sampled_lse, sampled_scores
 from tests.kernels.cases import INTERPRETED, PLACES, attention_inputs, dtypes, poison, use
 
 # (batch, heads, KV heads, samples, keys, head dim), block, per
@@ -46,6 +46,7 @@ def test_blocks_columns_and_lse_are_those_of_the_attention_matrix(
         tolerance = 2e-5 if dtype == torch.float32 else 3e-3
         torch.testing.assert_close(scores.double(), blocks, atol=tolerance, rtol=tolerance)
         torch.testing.assert_close(lse.double(), want_lse, atol=1e-4 if dtype == torch.float32 else 3e-3, rtol=1e-4)
+        torch.testing.assert_close(sampled_lse(q, k, positions), lse, atol=1e-4, rtol=1e-4)
         columns = column_scores(q, k, positions, lse)
         torch.testing.assert_close(columns.double(), want.sum(2), atol=tolerance, rtol=tolerance)
 
