@@ -1,12 +1,16 @@
 """The session store on this machine: codecs, saving behind the answer, restoring beside reading and recomputing.
 
     python -m tests.benchmarks.store [--tokens 8000] [--rounds 9] [--prefills 2] [--out FILE]
+    python -m tests.benchmarks.store --gpu --tokens 131072 [--rounds 3] [--out FILE]
 
 On the default model (CPU). Rates are medians, shares medians of the rounds' own; reading and restoring take turns over
 the same files, cold (dropped from the page cache before) and warm. `fresh` restores into memory just allocated, as an
 engine does; `reused` into memory that was written before. Exits with 1 where restoring reaches less than 80 % of the
 sequential read rate (raw, cold, reused), or takes as long as computing. On a busy machine only figures of the same run
 can be compared: the load stands in the JSON.
+
+With --gpu random states of an 8B model's shape (32 layers, 8 heads of 128, bfloat16) are restored into the GPU's memory,
+from host memory (warm) and from the disk (cold).
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from engine.prefill import chunk_spans
 from engine.store import Namespace, Store
 from engine.store.codecs import NAMES, codec
 from tests.benchmarks.cpu_engine import ROOT, machine
+from tests.benchmarks.report import write
 
 FLOOR = 0.8
 """Least share of the sequential read rate."""
@@ -47,7 +52,11 @@ def main() -> None:
     parser.add_argument("--prefills", type=int, default=2)
     parser.add_argument("--home", type=Path, default=ROOT / ".cache" / "omnibus")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--gpu", action="store_true")
     options = parser.parse_args()
+    if options.gpu:
+        on_gpu(options.tokens, options.rounds, options.out)
+        return
     before = os.getloadavg()[0]
     model = LanguageModel.load("default", home=options.home)
     text = "".join(path.read_text() for path in sorted((ROOT / "engine").rglob("*.py")))
@@ -69,6 +78,47 @@ def main() -> None:
     sys.exit(int(raw["share_reused_cold"] < FLOOR or raw["seconds_fresh_cold"] >= computed))
 
 
+def on_gpu(tokens: int, rounds: int, out: Path | None) -> None:
+    """Restore an 8B model's states into a GPU, beside reading the same files from end to end."""
+    shape, chunk = (8, tokens, 128), 16384
+    facts = {"model": "8b", "weights": "", "tokenizer": "", "rope": "", "dtype": "bfloat16", "codec": "bfloat16"}
+    numbers = {"layers": 32, "kv_heads": 8, "head_dim": 128, "chunk_tokens": chunk, "numerics": 0}
+    namespace = Namespace(**facts, **numbers, policy="dense", policy_parameters=())  # type: ignore[arg-type]
+    states = [tuple(torch.randn(shape, device="cuda", dtype=torch.bfloat16) for _ in "kv") for _ in range(32)]
+    spans, ids, parent = chunk_spans(tokens, chunk), list(range(tokens)), None
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        started = time.perf_counter()
+        for start, end in spans:
+            layers = [(k[:, start:end], v[:, start:end]) for k, v in states]
+            parent = store.save_later(namespace, parent, ids[start:end], layers)
+        handed = time.perf_counter() - started
+        store.flush()
+        saved = time.perf_counter() - started
+        want = [pair[0][:, ::997].clone() for pair in states]
+        row: dict[str, Any] = {"tokens": tokens, "gigabytes": store.usage() / 1e9, "handed_s": handed, "saved_s": saved}
+        files = sorted(store.root.glob("chunks/*/*.kv"))
+        prefix = store.longest_prefix(namespace, ids, spans)
+        for state in ("warm", "cold"):
+            taken: dict[str, list[float]] = {"read": [], "restored": []}
+            for _ in range(rounds):
+                for what, work in (("read", lambda: read(files)), ("restored", lambda: store.restore(prefix, states))):
+                    for path in files if state == "cold" else ():
+                        drop(path)
+                    for pair in states:
+                        pair[0].zero_()
+                    torch.cuda.synchronize()
+                    taken[what].append(timed(lambda work=work: (work(), torch.cuda.synchronize())))  # type: ignore[misc]
+            assert all(torch.equal(pair[0][:, ::997], x) for pair, x in zip(states, want, strict=True))
+            for what, seconds in taken.items():
+                row |= {f"{what}_s_{state}": statistics.median(seconds)}
+                row |= {f"{what}_gb_s_{state}": store.usage() / statistics.median(seconds) / 1e9}
+        (kept,) = show("restoring into the GPU", iter([row]))
+        store.close()
+    if out:
+        write(out, [kept])
+
+
 class Bench:
     """One model, one text, stores in a folder."""
 
@@ -85,8 +135,8 @@ class Bench:
         for n in range(prefills):
             times["nothing saved"].append(timed(lambda: engine.context(self.prefix, save=False)))
             store = Store(self.folder / f"behind {n}")
-            behind = Engine(self.model, store=store)
-            times["saved behind"].append(timed(lambda e=behind: e.context(self.prefix)))  # type: ignore[misc]
+            saving = Engine(self.model, store=store)
+            times["saved behind"].append(timed(lambda e=saving: e.context(self.prefix)))  # type: ignore[misc]
             store.close()
         for what, taken in times.items():
             yield {"what": f"prefill, {what}", "seconds": statistics.median(taken), "times": taken}

@@ -46,14 +46,15 @@ class StoreMachine(RuleBasedStateMachine):
     def path(self, chain: Chain) -> Path:
         return chunk_path(self.stores[0], self.keys[chain])
 
-    @rule(who=st.integers(0, 1), corpus=corpora, upto=st.integers(1, 4))
-    def save(self, who: int, corpus: Chain, upto: int) -> None:
-        parent = None
+    @rule(who=st.integers(0, 1), corpus=corpora, upto=st.integers(1, 4), later=st.booleans())
+    def save(self, who: int, corpus: Chain, upto: int, later: bool) -> None:
+        parent, save = None, self.stores[who].save_later if later else self.stores[who].save
         for i in range(min(upto, len(corpus))):
             chain, tokens = corpus[: i + 1], tokens_of(corpus[: i + 1])
-            parent = self.stores[who].save(NAMESPACE, parent, tokens[-16:], kv(tokens, len(tokens) - 16))
+            parent = save(NAMESPACE, parent, tokens[-16:], kv(tokens, len(tokens) - 16))
             self.keys[chain] = parent
             self.kept.add(chain)  # what is kept and damaged stays so: only reading tells
+        self.stores[who].flush()
 
     @rule(who=st.integers(0, 1), corpus=corpora)
     def load(self, who: int, corpus: Chain) -> None:
