@@ -9,7 +9,7 @@ engine does; `reused` into memory that was written before. Exits with 1 where re
 sequential read rate (raw, cold, reused), or takes as long as computing. On a busy machine only figures of the same run
 can be compared: the load stands in the JSON.
 
-With --gpu random states of an 8B model's shape (32 layers, 8 heads of 128, bfloat16) are restored into the GPU's memory,
+With --gpu random states of an 8B model's shape (32 layers, 8 heads of 128, bfloat16) are restored into GPU memory,
 from host memory (warm) and from the disk (cold).
 """
 
