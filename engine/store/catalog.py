@@ -182,23 +182,29 @@ class Catalog:
             return list(db.scalars(select(NamespaceRow.record).where(NamespaceRow.digest.in_(used))))
 
     def victims(self, spare: str | None = None) -> Iterator[tuple[str, int]]:
-        """Chunks to evict in this order, (key, bytes): least recently used first, each chain from its tail.
+        """Chunks to evict in this order, (key, bytes).
 
-        Chunks that a session holds, `spare`, and what stands before them in their chains are never among them.
+        First those that no lookup reaches, for one before them is gone; then the least recently used; each chain from
+        its tail. Chunks that a session holds, `spare`, and what stands before them in their chains are never among them.
         """
         with self._reading() as db:
             held = set(db.scalars(select(SessionChunkRow.key))) | {spare}
             rows = {row.key: row for row in db.scalars(select(ChunkRow))}
         children = Counter(row.parent for row in rows.values())
-        tails = [(row.used, row.key) for row in rows.values() if not children[row.key] and row.key not in held]
+        reached = _reached({key: row.parent for key, row in rows.items()})
+
+        def turn(key: str) -> tuple[bool, int, str]:
+            return key in reached, rows[key].used, key
+
+        tails = [turn(key) for key in rows if not children[key] and key not in held]
         heapq.heapify(tails)
         while tails:
-            _, key = heapq.heappop(tails)
+            *_, key = heapq.heappop(tails)
             yield key, rows[key].bytes
             parent = rows[key].parent
             children[parent] -= 1
             if parent in rows and not children[parent] and parent not in held:
-                heapq.heappush(tails, (rows[parent].used, parent))
+                heapq.heappush(tails, turn(parent))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -219,6 +225,20 @@ class Catalog:
         """All sessions known."""
         with self._reading() as db:
             return set(db.scalars(select(SessionRow.name)))
+
+
+def _reached(parents: dict[str, str | None]) -> set[str | None]:
+    """Chunks whose chain is there from its beginning."""
+    reached: set[str | None] = {None}
+    for key in parents:
+        chain: list[str] = []
+        at: str | None = key
+        while at is not None and at not in reached and at in parents:
+            chain.append(at)
+            at = parents[at]
+        if at in reached:
+            reached.update(chain)
+    return reached
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 The model is the default one; beyond its window its rotary base is scaled (NTK-aware). Prose is the language reference
 that every Python carries (pydoc_data.topics), code is the source of its standard library. Per policy: density (pairs
-computed, work done again included), the attention kept by mean and worst head (an independent computation over
-rows that no estimator or audit looks at), relative error of the last hidden state, and agreement of the next token with
-dense attention over the last 512 positions.
+computed, each once a call, work done again included), the attention kept by mean and worst head (an independent
+computation over rows that no estimator or audit looks at), relative error of the last hidden state, and agreement of
+the next token with dense attention over the last 512 positions.
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ class Witness:
 
     def __init__(self) -> None:
         self.kept: list[Tensor] = []
+        self.computed = 0.0
         self._real = attention.sparse_attention
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, index: Any, **options: Any) -> tuple[Tensor, Tensor]:
         """sparse_attention's signature."""
         out, lse = self._real(q, k, v, index, **options)
+        self.computed += index.density() * q.shape[1] * q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
         rows = torch.arange(37, q.shape[2], 101, device=q.device)
         positions = (rows + k.shape[2] - q.shape[2]).int()
         exact = sampled_lse(q[:, :, rows], k, positions)
@@ -81,9 +83,11 @@ def run(model: LanguageModel, spec: str, tokens: Sequence[int], chunk: int) -> t
     seconds = time.perf_counter() - began
     states = torch.cat([h[0] if isinstance(h, tuple) else h for h in hidden], dim=1)[0, -LAST:]
     heads = torch.stack([k for k in witness.kept if k.numel() == witness.kept[0].numel()]) if witness.kept else None
+    layers, query_heads = model.config.num_hidden_layers, model.config.num_attention_heads
+    pairs = layers * query_heads * len(tokens) * (len(tokens) + 1) / 2
     row = {
         "policy": spec,
-        "density": result.density,
+        "density": result.density if not witness.computed else witness.computed / pairs,
         "kept": 1.0 if heads is None else heads.mean().item(),
         "kept_worst_head": 1.0 if heads is None else heads.mean(0).min().item(),
         "audited": result.recall.mean,

