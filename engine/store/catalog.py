@@ -185,7 +185,7 @@ class Catalog:
         """Chunks to evict in this order, (key, bytes).
 
         First those that no lookup reaches, for one before them is gone; then the least recently used; each chain from
-        its tail. Chunks that a session holds, `spare`, and what stands before them in their chains are never among them.
+        its tail. What a session holds, `spare`, and what stands before these in their chains is never among them.
         """
         with self._reading() as db:
             held = set(db.scalars(select(SessionChunkRow.key))) | {spare}

@@ -145,6 +145,17 @@ def _kept(store: Store, tokens: list[int]) -> int:
     return store.longest_prefix(NAMESPACE, tokens, chunk_spans(len(tokens), 16)).tokens
 
 
+def test_chunks_that_no_lookup_reaches_are_evicted_first(store: Store) -> None:
+    save_all(store, [1] * 16)
+    broken = save_all(store, [2] * 64)
+    chunk_path(store, broken[1]).unlink()
+    store.rebuild()
+    assert found(store, [2] * 64) == 16
+    size = chunk_path(store, broken[0]).stat().st_size
+    store.evict(store.usage() - 2 * size)
+    assert {p.stem for p in chunk_files(store)} == {broken[0], *save_all(store, [1] * 16)}
+
+
 def test_what_was_used_last_is_evicted_last(store: Store) -> None:
     for n in (1, 2, 3):
         save_all(store, [n] * 32)
