@@ -28,13 +28,9 @@ POLICIES = [
     "dense",
     "auto",
     "auto:recall=0.9",
-    "auto:recall=0.98",
     "minference:1000,6096",
-    "minference:512,2048",
     "flexprefill:gamma=0.95",
-    "flexprefill:gamma=0.9",
     "xattention:stride=16,threshold=0.9",
-    "xattention:stride=8,threshold=0.9",
     "streaming:sink=128,local=3968",
 ]
 Row = dict[str, Any]
