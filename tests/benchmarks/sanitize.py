@@ -19,6 +19,7 @@ from kernels import (
     decode_attention,
     dense_attention,
     last_query_scores,
+    sampled_scores,
     select_keys,
     sparse_attention,
 )
@@ -63,9 +64,10 @@ def main() -> None:
     numbers = torch.tensor([[[0, 3, 9]]], device="cuda")
     decode_attention(q[:, :, -2:], k, v, mass_block=64)
     decode_attention(q[:, :, -1:], k8, v8, k_scale=k_scale, v_scale=v_scale, pages=Pages.of(numbers, 32))
+    sampled_scores(q[:, :, ::7], k, torch.arange(133, 333, 7, device="cuda", dtype=torch.int32), per=2)
     for scores in (*last_query_scores(q[:, :, -64:], k), torch.rand(3, 9000, device="cuda")):
         select_keys(scores, mass=0.9)
-    antidiagonal_scores(q[:, :, 3:], k)
+    antidiagonal_scores(q[:, :, 11:], k)  # 144 keys before: whole strides, no whole blocks
     antidiagonal_scores(q[:, :, :192], k[:, :, :192])
     torch.cuda.synchronize()
     print("every kernel ran")
