@@ -55,7 +55,7 @@ def test_a_session_is_pinned_shown_explained_exported_imported_and_forgotten(
     assert (listed["name"], listed["model"], listed["codec"]) == ("book", "smollm2-135m", "bfloat16")
     assert omnibus.says("sessions", "ls").split("\t")[:2] == ["book", f"{listed['tokens']:,}"]
     shown = dict(line.split("\t") for line in omnibus.says("sessions", "show", "book").splitlines())
-    assert (shown["chunk tokens"], shown["policy"]) == ("128", "dense")
+    assert (shown["chunk tokens"], shown["policy"]) == ("128", "auto")
     whole = f"all of {listed['tokens']:,} tokens would be restored."
     assert omnibus.says("sessions", "explain", "book") == f"Session 'book': {whole}\n"
     assert omnibus.says("sessions", "explain", "-c", "hut") == f"Collection 'hut': {whole}\n"
