@@ -109,6 +109,7 @@ class Library:
             if self._engine is None:
                 from engine.engine import Engine
                 from engine.model import LanguageModel
+                from engine.policies import policy_by_name
 
                 s = self.settings
                 model = LanguageModel.load(
@@ -117,6 +118,7 @@ class Library:
                 self._engine = Engine(
                     model,
                     store=self.store,
+                    policy=policy_by_name(s.policy, model.config, model.device.type),
                     chunk_tokens=s.chunk_tokens,
                     segment_tokens=s.segment_tokens,
                     codec=s.kv_codec,

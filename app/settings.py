@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """'default', a hub id, a folder, or a .gguf file."""
     device: str = "auto"
     dtype: str = "auto"
+    policy: str = "auto"
+    """Which keys prefill reads: auto, auto:recall=0.98, dense, xattention, minference:FILE, … (engine.policies)."""
     chunk_tokens: int | None = Field(default=None, ge=16)
     segment_tokens: int | None = Field(default=None, ge=16)
     max_new_tokens: int = Field(default=256, ge=1)

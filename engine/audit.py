@@ -34,6 +34,11 @@ class Recall:
         self.low = min(self.low, low)
         self.redone += redone
 
+    def join(self, other: Recall) -> None:
+        """Count another part's calls too."""
+        self.calls, self.total = self.calls + other.calls, self.total + other.total
+        self.low, self.redone = min(self.low, other.low), self.redone + other.redone
+
     @property
     def mean(self) -> float | None:
         """Mean over calls and heads; None where every call was dense."""

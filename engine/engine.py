@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from engine.audit import Recall
 from engine.cache import KVCache
 from engine.choose import choose
 from engine.errors import PromptTooLong, StoreError
@@ -121,9 +122,9 @@ class Engine:
         parent, reason = self._restore(tokens, spans, cache, cancel, on_progress)
         cached, restored = cache.length, time.perf_counter() - started
         started = time.perf_counter()
-        density = self._prefill(tokens, spans, cache, parent, save, cancel, on_progress)
+        density, recall = self._prefill(tokens, spans, cache, parent, save, cancel, on_progress)
         seconds = time.perf_counter() - started
-        stats = PrefillStats(len(tokens), cached, seconds, restored, density, None, reason)
+        stats = PrefillStats(len(tokens), cached, seconds, restored, density, recall, reason)
         return Context(tokens, cache, stats)
 
     def generate(
@@ -206,13 +207,14 @@ class Engine:
         save: bool,
         cancel: CancelToken | None,
         on_progress: OnProgress | None,
-    ) -> float | None:
-        """Compute what the store did not have; returns the density of the attention computed."""
+    ) -> tuple[float | None, float | None]:
+        """Compute what the store did not have; the density of the attention computed, and the share it kept."""
         todo = [span for span in spans if span[0] >= cache.length]
         done = cache.length
         layers = len(self.model.decoder.layers)
         report = Report(on_progress, done=done, total=len(tokens), layers=layers) if on_progress else None
         weights: list[tuple[int, float]] = []
+        recall = Recall()
         for i in range(0, len(todo), self.segment_chunks):
             segment = todo[i : i + self.segment_chunks]
             result = prefill_segment(
@@ -221,11 +223,12 @@ class Engine:
             if result.density is not None:
                 pairs = segment[-1][1] ** 2 - segment[0][0] ** 2
                 weights.append((pairs, result.density))
+            recall.join(result.recall)
             if save and self.store is not None:
                 parent = self._save(parent, tokens, segment, cache)
                 save = parent is not None
         total = sum(p for p, _ in weights)
-        return sum(p * d for p, d in weights) / total if total else None
+        return sum(p * d for p, d in weights) / total if total else None, recall.mean
 
     def _save(
         self, parent: str | None, tokens: list[int], segment: list[tuple[int, int]], cache: KVCache

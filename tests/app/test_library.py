@@ -41,7 +41,7 @@ def test_the_second_question_starts_from_the_session_store(samples: Collection) 
     assert first.stats.cached_tokens == 0
     assert second.stats.cached_tokens >= samples.plan().corpus_tokens
     assert second.stats.ttft_s <= first.stats.ttft_s / 5
-    assert (second.stats.mode, second.stats.policy) == ("whole", "dense")
+    assert (second.stats.mode, second.stats.policy) == ("whole", "auto")
 
 
 def test_a_citation_names_file_line_and_quote(samples: Collection) -> None:

@@ -11,9 +11,10 @@ from engine.engine import Context, Engine
 from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
 from engine.model import LanguageModel
-from engine.policies import Streaming
+from engine.policies import Auto, Streaming
 from engine.sampling import Sampling
 from engine.store import Store
+from tests.texts import long_text
 
 CORPUS = (Path(__file__).parents[2] / "data" / "samples" / "handbook.md").read_text()
 
@@ -108,3 +109,14 @@ def test_a_store_that_refuses_costs_nothing_but_the_next_start(
     assert caplog.text.count("did not take") == 1
     assert store.saving.failed > 1
     store.close()
+
+
+def test_a_sparse_context_says_what_it_kept(default_language_model: LanguageModel) -> None:
+    engine = Engine(default_language_model, policy=Auto(0.95, minimum=512), chunk_tokens=512)
+    tokens = default_language_model.encode(long_text("prose")[:9000])[:1600]
+    stats = engine.context(tokens).stats
+    assert stats.density is not None
+    assert stats.density < 0.95
+    assert stats.recall is not None
+    assert 0.9 < stats.recall < 1
+    assert Engine(default_language_model, chunk_tokens=512).context(tokens[:600]).stats.recall is None
