@@ -58,8 +58,15 @@ class AnswerStats:
         return (
             f"{self.prompt_tokens:,} prompt tokens ({self.cached_tokens:,} from cache), "
             f"prefill {self.prefill_s:.2f} s, first token after {self.ttft_s:.2f} s, {rate}, "
-            f"{self.mode} mode, {self.policy} attention"
+            f"{self.mode} mode, {self.attention}"
         )
+
+    @property
+    def attention(self) -> str:
+        """Which policy chose what was read, and what that kept; of a context from cache no figure is left."""
+        if self.density is None or self.recall is None:
+            return f"{self.policy} attention"
+        return f"{self.policy} attention ({self.density:.0%} computed, {self.recall:.1%} kept)"
 
 
 @dataclass(frozen=True, slots=True)
