@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import ask, demo, doctor, documents, models, serve, sessions
+from app.cli import ask, demo, doctor, documents, models, patterns, serve, sessions
 
 app = typer.Typer(
     name="omnibus",
@@ -24,6 +24,7 @@ app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
+app.add_typer(patterns.app, name="patterns")
 app.add_typer(sessions.app, name="sessions")
 
 

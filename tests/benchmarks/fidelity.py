@@ -30,18 +30,13 @@ from tests.texts import long_text
 LAST = 512
 POLICIES = [
     "dense",
-    "auto:recall=0.85",
     "auto:recall=0.9",
     "auto",
     "auto:recall=0.98",
-    "auto:recall=0.99",
     "xattention:stride=8,threshold=0.9",
-    "xattention:stride=16,threshold=0.9",
     "xattention:stride=8,threshold=0.95",
-    "flexprefill:gamma=0.9",
     "flexprefill:gamma=0.95",
     "minference:512,2048",
-    "minference:1000,6096",
 ]
 Row = dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -70,7 +71,7 @@ def environment() -> dict[str, Any]:
         "triton": triton.__version__,
         "python": sys.version.split()[0],
         "commit": os.environ.get("OMNIBUS_COMMIT") or _commit(),
-        "command": " ".join(["python", "-m", *_module(), *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", *_module(), *_arguments()]),
         "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
     }
 
@@ -104,6 +105,11 @@ def _text(value: Any) -> str:
 def _module() -> list[str]:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return [spec.name] if spec else [Path(sys.argv[0]).stem]
+
+
+def _arguments() -> list[str]:
+    """The command's arguments, without where this machine put the results."""
+    return ["FILE" if before == "--out" else word for before, word in itertools.pairwise(["", *sys.argv[1:]])]
 
 
 def _commit() -> str:
