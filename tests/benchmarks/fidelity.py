@@ -30,9 +30,9 @@ from tests.texts import long_text
 LAST = 512
 POLICIES = [
     "dense",
-    "auto:recall=0.9",
-    "auto",
-    "auto:recall=0.98",
+    "auto:recall=0.9,minimum=1024",
+    "auto:minimum=1024",
+    "auto:recall=0.98,minimum=1024",
     "xattention:stride=8,threshold=0.9",
     "xattention:stride=8,threshold=0.95",
     "flexprefill:gamma=0.95",
