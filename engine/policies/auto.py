@@ -19,7 +19,7 @@ from engine.errors import UnknownPolicy
 from kernels import BlockIndex, column_scores, sampled_scores, select_keys
 
 BLOCK = 128
-LEVELS = {"fast": 0.9, "balanced": 0.95, "high": 0.98}
+LEVELS = {"fast": 0.9, "balanced": 0.95, "high": 0.99}
 """Share of the attention to keep, by name; `exact` is the dense policy."""
 COLUMN_QUERIES = 64
 """Sampled queries that columns are chosen by."""
