@@ -18,6 +18,7 @@ from engine.cache import KVCache
 from engine.errors import ModelLoadError, ModelNotFound
 from engine.events import OnProgress, Progress
 from engine.fingerprint import ModelFingerprint, digest_files, digest_json
+from engine.fused import fuse
 from engine.hardware import pick_device, pick_dtype
 
 DEFAULT_NAMES = ("default", default_model.NAME)
@@ -87,6 +88,7 @@ class LanguageModel:
         fingerprint = _fingerprint(model, tokenizer, name, Path(place), options.get("gguf_file"), home)
         made = cls(model, tokenizer, name=name, fingerprint=fingerprint)
         require_agreement(source, model, lambda ids: made.logits(made.step(ids, made.new_cache(len(ids)))))
+        fuse(model.model)
         if on_progress:
             on_progress(Progress("load", 1, 1))
         return made

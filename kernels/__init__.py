@@ -1,4 +1,4 @@
-"""Attention on tensors: dense and sparse prefill, decode, and what estimates where attention goes.
+"""Attention on tensors: dense and sparse prefill, decode, what estimates where attention goes, and a layer's small parts.
 
 Every operation has a plain torch reference (`kernels.reference`) and a Triton kernel (`kernels.triton`) under the same
 name; `kernels.cpu` is the fast path without a GPU. Callers use the names below; `kernels.dispatch` picks the path.
@@ -10,10 +10,13 @@ from kernels.dispatch import (
     decode_attention,
     dense_attention,
     last_query_scores,
+    rms_norm,
+    rotate,
     sampled_lse,
     sampled_scores,
     select_keys,
     sparse_attention,
+    swiglu,
 )
 from kernels.errors import ArgumentError, BackendUnavailable, KernelError
 from kernels.index import BlockIndex
@@ -36,9 +39,12 @@ __all__ = [
     "merge_attention",
     "pool",
     "pooled_scores",
+    "rms_norm",
+    "rotate",
     "sampled_lse",
     "sampled_scores",
     "select_keys",
     "shared_prefix_attention",
     "sparse_attention",
+    "swiglu",
 ]

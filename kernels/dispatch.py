@@ -180,6 +180,25 @@ def select_keys(
     return result
 
 
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """x [..., D] divided by its root mean square, times weight [D]; contiguous, computed in float32."""
+    result: Tensor = _module("rms_norm", x.device).rms_norm(x, weight, eps)
+    return result
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Give x [B, T, H, D] its positions, in place: each half-split pair turned by cos, sin [B or 1, T, R], R <= D."""
+    if cos.shape != sin.shape or cos.dim() != 3 or cos.shape[1] != x.shape[1] or cos.shape[2] > x.shape[3]:
+        raise ArgumentError("cos", f"of shape {list(cos.shape)}", f"[{x.shape[0]} or 1, {x.shape[1]}, <= {x.shape[3]}]")
+    _module("rotary", x.device).rotate(x, cos, sin)
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """silu(gate) * up of x [..., 2 * N], whose first half is the gate: [..., N]."""
+    result: Tensor = _module("swiglu", x.device).swiglu(x)
+    return result
+
+
 def _module(operation: str, device: torch.device) -> ModuleType:
     """The module that implements an operation for tensors on this device."""
     if backend(device) == "triton":

@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent
         "antidiagonal_scores",
         "sampled_scores",
         "select_keys",
+        "layer_parts",
     ],
 )
 def test_triton_kernels_pass_the_same_tests_under_the_interpreter(operation: str) -> None:
