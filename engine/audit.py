@@ -7,8 +7,6 @@ their positions, so the same tokens always give the same figures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -18,31 +16,37 @@ QUERIES = 32
 """Queries per chunk and head whose exact attention is computed: 0.1 % of dense at 32K, less above."""
 
 
-@dataclass(slots=True)
 class Recall:
-    """Attention kept by sparse calls so far; `low` is the worst head's mean of any call."""
+    """Attention kept by sparse calls so far; nothing waits for the device until somebody looks."""
 
-    calls: int = 0
-    total: float = 0.0
-    low: float = 1.0
-    redone: int = 0
+    def __init__(self) -> None:
+        self.redone = 0
+        self._kept: list[tuple[Tensor, Tensor]] = []
 
     def add(self, kept: Tensor, redone: int = 0) -> None:
         """Count one call's kept mass per head, [H]."""
-        mean, low = torch.stack([kept.mean(), kept.min()]).tolist()
-        self.calls, self.total = self.calls + 1, self.total + mean
-        self.low = min(self.low, low)
+        self._kept.append((kept.mean(), kept.min()))
         self.redone += redone
 
     def join(self, other: Recall) -> None:
         """Count another part's calls too."""
-        self.calls, self.total = self.calls + other.calls, self.total + other.total
-        self.low, self.redone = min(self.low, other.low), self.redone + other.redone
+        self._kept += other._kept
+        self.redone += other.redone
+
+    @property
+    def calls(self) -> int:
+        """Sparse calls counted."""
+        return len(self._kept)
 
     @property
     def mean(self) -> float | None:
         """Mean over calls and heads; None where every call was dense."""
-        return self.total / self.calls if self.calls else None
+        return float(torch.stack([mean for mean, _ in self._kept]).mean()) if self._kept else None
+
+    @property
+    def low(self) -> float:
+        """The worst head's mean of any call."""
+        return float(torch.stack([low for _, low in self._kept]).min()) if self._kept else 1.0
 
 
 def audited_rows(queries: int) -> range:

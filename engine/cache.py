@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -73,6 +72,7 @@ class KVCache(Cache):  # type: ignore[misc]
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
+        self.device = device
         shape = (1, kv_heads, capacity, head_dim)
         super().__init__(
             layers=[
@@ -104,10 +104,14 @@ class KVCache(Cache):  # type: ignore[misc]
         for layer in self.layers:
             layer.length = tokens
 
-    def append(self, layers: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Append restored keys and values, [Hkv, T, D] per layer."""
-        for layer, (keys, values) in zip(self.layers, layers, strict=True):
-            layer.update(keys[None].to(layer.keys.device), values[None].to(layer.values.device))
+    def begin_layer(self, i: int) -> None:
+        """Layer i is about to be filled: nothing to do where every layer stays where it is."""
+
+    def end_layer(self, i: int) -> None:
+        """Layer i has been filled."""
+
+    def commit(self, tokens: int) -> None:
+        """Every layer has been filled up to `tokens` tokens."""
 
     def span(self, start: int, end: int) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of tokens start..end per layer, views [Hkv, T, D]."""

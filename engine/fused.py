@@ -47,7 +47,7 @@ class FusedLayer(nn.Module):
         **kwargs: Any,
     ) -> Tensor:
         """Run the layer over hidden [B, T, hidden] behind what the cache holds."""
-        batch, tokens, width = hidden.shape
+        batch, tokens, _ = hidden.shape
         row = self.qkv(_norm(self.before_attention, hidden)).view(batch, tokens, -1, self.head_dim)
         both = self.heads + self.kv_heads
         q, k, v = row[:, :, : self.heads], row[:, :, self.heads : both], row[:, :, both:]
@@ -92,7 +92,10 @@ def _fusible(layer: Any) -> bool:
         all(type(part) is nn.Linear for part in linears)
         and all(hasattr(norm, "variance_epsilon") for norm in norms)
         and {name for name, _ in layer.named_children()} <= known
-        and all(n is None or (hasattr(n, "variance_epsilon") and len(n.weight) == attn.head_dim) for n in extra)
+        and all(
+            n is None or (hasattr(n, "variance_epsilon") and len(n.weight) == getattr(attn, "head_dim", 0))
+            for n in extra
+        )
         and type(getattr(mlp, "act_fn", None)).__name__ in ("SiLU", "SiLUActivation")
         and getattr(attn, "sliding_window", None) is None
     )
@@ -123,7 +126,7 @@ def _joined(*linears: Any) -> nn.Linear:
     made.weight = nn.Parameter(torch.cat([part.weight for part in linears]), requires_grad=False)
     if bias:
         made.bias = nn.Parameter(torch.cat([part.bias for part in linears]), requires_grad=False)
-    for part, weight in zip(linears, made.weight.split(rows), strict=True):
+    for part, weight in zip(linears, torch.split(made.weight, rows), strict=True):
         part.weight = nn.Parameter(weight, requires_grad=False)
     return made
 
@@ -139,8 +142,9 @@ def _norm(norm: Any, x: Tensor) -> Tensor:
 
 
 def _add(hidden: Tensor, linear: nn.Linear, x: Tensor) -> Tensor:
-    """hidden + linear(x), the sum made by the product itself."""
-    if linear.bias is not None or hidden.device.type == "cpu":
-        return hidden + linear(x)
+    """hidden + linear(x); on a GPU the product itself adds."""
+    bias: Tensor | None = linear.bias
+    if bias is not None or hidden.device.type == "cpu":
+        return hidden + torch.nn.functional.linear(x, linear.weight, bias)
     rows = torch.addmm(hidden.view(-1, hidden.shape[-1]), x.view(-1, x.shape[-1]), linear.weight.t())
     return rows.view(hidden.shape)

@@ -15,6 +15,7 @@ from engine.attention import attending
 from engine.audit import Recall
 from engine.cache import KVCache
 from engine.events import CancelToken, OnProgress, Progress
+from engine.host_cache import HostCache
 from engine.policies.base import Policy
 
 
@@ -36,7 +37,7 @@ def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple
 @torch.inference_mode()
 def prefill_segment(
     decoder: Any,
-    cache: KVCache,
+    cache: KVCache | HostCache,
     tokens: Sequence[int],
     spans: Sequence[tuple[int, int]],
     *,
@@ -50,7 +51,7 @@ def prefill_segment(
     cancelled (Cancelled) the cache is cut back to where the segment began.
     """
     begin, end = spans[0][0], spans[-1][1]
-    device = cache.layers[0].keys.device
+    device = cache.device
     ids = torch.tensor(tokens[begin:end], dtype=torch.long, device=device)[None]
     positions = torch.arange(begin, end, device=device)[None]
     hidden: Tensor = decoder.embed_tokens(ids)
@@ -59,6 +60,7 @@ def prefill_segment(
     try:
         with attending(policy) as state:
             for i, layer in enumerate(decoder.layers):
+                cache.begin_layer(i)
                 for start, stop in spans:
                     if cancel is not None:
                         cancel.raise_if_cancelled()
@@ -75,6 +77,8 @@ def prefill_segment(
                         hidden[:, part] = out[0] if isinstance(out, tuple) else out
                     if report is not None:
                         report.chunk(stop - start, i)
+                cache.end_layer(i)
+        cache.commit(end)
     except BaseException:
         cache.truncate(begin)
         raise

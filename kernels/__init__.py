@@ -1,4 +1,4 @@
-"""Attention on tensors: dense and sparse prefill, decode, what estimates where attention goes, and a layer's small parts.
+"""Attention on tensors: dense and sparse prefill, decode, estimates; and the small steps between matrix products.
 
 Every operation has a plain torch reference (`kernels.reference`) and a Triton kernel (`kernels.triton`) under the same
 name; `kernels.cpu` is the fast path without a GPU. Callers use the names below; `kernels.dispatch` picks the path.
@@ -10,6 +10,7 @@ from kernels.dispatch import (
     decode_attention,
     dense_attention,
     last_query_scores,
+    quantize_pages,
     rms_norm,
     rotate,
     sampled_lse,
@@ -39,6 +40,7 @@ __all__ = [
     "merge_attention",
     "pool",
     "pooled_scores",
+    "quantize_pages",
     "rms_norm",
     "rotate",
     "sampled_lse",

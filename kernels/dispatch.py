@@ -180,6 +180,14 @@ def select_keys(
     return result
 
 
+def quantize_pages(x: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """x [B, Hkv, T, D] in e4m3; per page of `size` tokens a float32 scale [B, Hkv, P] and a mean [B, Hkv, P, D]."""
+    if size < 16 or size & (size - 1):
+        raise ArgumentError("size", str(size), "a power of two of at least 16")
+    result: tuple[Tensor, Tensor, Tensor] = _module("quantize_pages", x.device).quantize_pages(x, size)
+    return result
+
+
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x [..., D] divided by its root mean square, times weight [D]; contiguous, computed in float32."""
     result: Tensor = _module("rms_norm", x.device).rms_norm(x, weight, eps)

@@ -11,12 +11,13 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 
 pytest.importorskip("triton")
 
-from tests.kernels.test_compilation_decode import CAPABILITIES, compiled  # noqa: E402
+from tests.kernels.test_compilation_decode import CAPABILITIES, compiled
 
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("dtype", ["*bf16", "*fp16", "*fp32"])
 def test_the_small_parts_of_a_layer_compile(capability: int, dtype: str) -> None:
+    from kernels.triton.quantize_pages import quantize_pages_kernel
     from kernels.triton.rms_norm import rms_norm_kernel
     from kernels.triton.rotary import rotate_kernel
     from kernels.triton.swiglu import BLOCK, swiglu_kernel
@@ -26,3 +27,6 @@ def test_the_small_parts_of_a_layer_compile(capability: int, dtype: str) -> None
     turn = {"x": dtype, "cos": dtype, "sin": dtype, "HEADS": 40, "BLOCK_H": 8, "HALF": 64, "BLOCK": 64}
     assert compiled(rotate_kernel, turn, capability).spills == 0
     assert compiled(swiglu_kernel, {"x": dtype, "y": dtype, "BLOCK": BLOCK}, capability).spills == 0
+    pages = {"x": dtype, "y": "*fp8e4nv", "scale": "*fp32", "means": dtype, "SIZE": 64, "HEAD_DIM": 128, "BLOCK_D": 128}
+    if capability >= 90:
+        assert compiled(quantize_pages_kernel, pages, capability).spills == 0

@@ -23,6 +23,7 @@ FOLDER = Path(__file__).parent
         "sampled_scores",
         "select_keys",
         "layer_parts",
+        "quantize_pages",
     ],
 )
 def test_triton_kernels_pass_the_same_tests_under_the_interpreter(operation: str) -> None:
