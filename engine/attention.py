@@ -1,4 +1,4 @@
-"""Our attention inside transformers' models: registered once, it asks the active policy and calls the kernels."""
+"""Our attention inside transformers' models: registered once, what is in force decides which keys are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,17 @@ TRIES = 1
 """How often heads that missed the target by far are asked again; after that they are computed dense."""
 
 
+class Attends(Protocol):
+    """What decides which keys an attention call reads."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
+        """Attention of q [B, H, Tq, D]; k and v [B, Hkv, Tk, D] are what the cache gave back: out like q."""
+        ...
+
+
 @dataclass(slots=True)
 class Attending:
-    """The policy in force, how much attention was computed under it, and how much of it was kept."""
+    """Prefill under a policy: how much attention was computed, and how much of it was kept."""
 
     policy: Policy
     audited: bool = True
@@ -51,17 +59,29 @@ class Attending:
         pairs = q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
         self.computed.append((pairs * q.shape[1] / heads, share))
 
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
+        """Attention over the keys that the policy chooses, counted and audited."""
+        index = None if q.shape[2] == 1 else self.policy.index(layer, q, k)
+        if index is None:
+            out, _ = dense_attention(q, k, v, scale=scale)
+            self.count(q, k, 1.0)
+            return out
+        out, lse = sparse_attention(q, k, v, index, scale=scale)
+        if self.audited:
+            review(self, q, k, v, out, lse, scale)
+        self.count(q, k, computed_share(index))
+        return out
 
-_active: ContextVar[Attending | None] = ContextVar("omnibus_attending", default=None)
+
+_active: ContextVar[Attends | None] = ContextVar("omnibus_attending", default=None)
 
 
 @contextmanager
-def attending(policy: Policy, *, audited: bool = True) -> Iterator[Attending]:
-    """Use `policy` for every attention call in the block, and count what it kept."""
-    state = Attending(policy, audited)
+def attending(state: Attends) -> Iterator[None]:
+    """Let `state` do every attention call in the block."""
     token = _active.set(state)
     try:
-        yield state
+        yield
     finally:
         _active.reset(token)
 
@@ -75,7 +95,7 @@ def attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention signature: q [1, H, Tq, D], k and v [1, Hkv, Tk, D] -> out [1, Tq, H, D].
+    """transformers' attention signature: q [B, H, Tq, D], k and v [B, Hkv, Tk, D] -> out [B, Tq, H, D].
 
     Causality is bottom-right, so no mask is read. Raises NotImplementedError for what would change the scores beyond
     that: capped logits and learned sinks.
@@ -84,16 +104,10 @@ def attention(
     if beyond:
         raise NotImplementedError(f"attention with {beyond[0]}")
     state = _active.get()
-    layer = int(getattr(module, "layer_idx", 0))
-    index = None if state is None or query.shape[2] == 1 else state.policy.index(layer, query, key)
-    if index is None or state is None:
+    if state is None:
         out, _ = dense_attention(query, key, value, scale=scaling)
     else:
-        out, lse = sparse_attention(query, key, value, index, scale=scaling)
-        if state.audited:
-            review(state, query, key, value, out, lse, scaling)
-    if state is not None:
-        state.count(query, key, 1.0 if index is None else computed_share(index))
+        out = state.attend(int(getattr(module, "layer_idx", 0)), query, key, value, scaling)
     return out.transpose(1, 2), None
 
 

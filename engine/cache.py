@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -60,49 +61,44 @@ class KVLayer(CacheLayerMixin):  # type: ignore[misc]
 
 
 class KVCache(Cache):  # type: ignore[misc]
-    """All layers of one sequence. Layers may differ in length while a segment is prefilled layer by layer."""
+    """All layers of one sequence. Layers may differ in length while a segment is prefilled layer by layer.
 
-    def __init__(
-        self,
-        layers: int,
-        kv_heads: int,
-        head_dim: int,
-        *,
-        capacity: int,
-        dtype: torch.dtype,
-        device: torch.device,
-    ) -> None:
-        self.device = device
+    `base` tokens stand before its own, kept elsewhere; lengths and positions count them.
+    """
+
+    def __init__(self, layers: Sequence[tuple[Tensor, Tensor]], *, base: int = 0) -> None:
+        """Over keys and values [1, Hkv, capacity, D] per layer, none filled yet."""
+        super().__init__(layers=[KVLayer(keys, values) for keys, values in layers])
+        self.device, self.base = layers[0][0].device, base
+
+    @classmethod
+    def empty(
+        cls, layers: int, kv_heads: int, head_dim: int, *, capacity: int, dtype: torch.dtype, device: torch.device
+    ) -> KVCache:
+        """A cache with memory of its own for `capacity` tokens."""
         shape = (1, kv_heads, capacity, head_dim)
-        super().__init__(
-            layers=[
-                KVLayer(
-                    torch.empty(shape, dtype=dtype, device=device),
-                    torch.empty(shape, dtype=dtype, device=device),
-                )
-                for _ in range(layers)
-            ]
-        )
+        room = [tuple(torch.empty(shape, dtype=dtype, device=device) for _ in range(2)) for _ in range(layers)]
+        return cls(room)  # type: ignore[arg-type]
 
     @property
     def length(self) -> int:
-        """Tokens that every layer holds."""
-        return min(int(layer.length) for layer in self.layers)
+        """Tokens that every layer holds, and those before them."""
+        return self.base + min(int(layer.length) for layer in self.layers)
 
     def layer(self, i: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of layer i, views [1, Hkv, length, D]."""
+        """Keys and values of layer i, views [1, Hkv, tokens, D]."""
         layer = self.layers[i]
         return layer.keys[:, :, : layer.length], layer.values[:, :, : layer.length]
 
     def truncate(self, tokens: int) -> None:
         """Forget everything behind the first `tokens` tokens; the memory stays."""
         for layer in self.layers:
-            layer.length = min(layer.length, tokens)
+            layer.length = min(layer.length, tokens - self.base)
 
     def fill(self, tokens: int) -> None:
-        """Take the first `tokens` tokens, written into `span`, as they are."""
+        """Take what was written for the first `tokens` tokens as it is."""
         for layer in self.layers:
-            layer.length = tokens
+            layer.length = tokens - self.base
 
     def begin_layer(self, i: int) -> None:
         """Layer i is about to be filled: nothing to do where every layer stays where it is."""

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.audit import Recall
+from torch import Tensor
+
+from engine.attention import Attending
+from engine.batch import SLOTS, Batch
 from engine.cache import KVCache
 from engine.choose import choose
+from engine.decoding import Decoding
 from engine.errors import PromptTooLong, StoreError
 from engine.events import CancelToken, OnProgress, Progress
 from engine.generate import Generation
@@ -18,6 +22,7 @@ from engine.model import LanguageModel
 from engine.policies.base import Policy
 from engine.policies.dense import Dense
 from engine.prefill import Report, chunk_spans, prefill_segment
+from engine.prefix import ResidentPrefix
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -49,6 +54,10 @@ class Context:
     tokens: list[int]
     cache: KVCache = field(repr=False)
     stats: PrefillStats
+    prefix: ResidentPrefix = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.prefix = ResidentPrefix(self.cache)
 
 
 class Engine:
@@ -108,7 +117,6 @@ class Engine:
         cancel: CancelToken | None = None,
         on_progress: OnProgress | None = None,
         save: bool = True,
-        reserve: int = 512,
     ) -> Context:
         """KV of `tokens`: the longest verified prefix from the store, the rest prefilled and saved segment by segment.
 
@@ -117,7 +125,7 @@ class Engine:
         tokens = list(tokens)
         self.check_fits(len(tokens), 1)
         spans = chunk_spans(len(tokens), self.chunk_tokens)
-        cache = self.model.new_cache(len(tokens) + reserve)
+        cache = self.model.new_cache(len(tokens))
         started = time.perf_counter()
         parent, reason = self._restore(tokens, spans, cache, cancel, on_progress)
         cached, restored = cache.length, time.perf_counter() - started
@@ -141,12 +149,40 @@ class Engine:
         self.check_fits(len(context.tokens) + len(suffix), sampling.max_new_tokens)
         return Generation(
             self.model,
-            context.cache,
+            context.prefix,
             suffix,
             sampling=sampling,
             chunk_tokens=self.chunk_tokens,
             cancel=cancel,
             on_progress=on_progress,
+        )
+
+    def batch(
+        self,
+        context: Context,
+        suffixes: Sequence[Sequence[int]],
+        *,
+        sampling: Sampling | None = None,
+        slots: int = SLOTS,
+        first_index: int = 0,
+        cancel: CancelToken | None = None,
+    ) -> Batch:
+        """The answers to many suffixes behind one context, decoded together; an iterable of Reply as they finish.
+
+        `first_index` numbers the first suffix. Raises PromptTooLong before any work where one does not fit.
+        """
+        sampling = sampling or Sampling()
+        longest = max((len(suffix) for suffix in suffixes), default=0)
+        self.check_fits(len(context.tokens) + longest, sampling.max_new_tokens)
+        return Batch(
+            self.model,
+            context.prefix,
+            suffixes,
+            sampling=sampling,
+            slots=slots,
+            chunk_tokens=self.chunk_tokens,
+            first_index=first_index,
+            cancel=cancel,
         )
 
     def choose(
@@ -158,18 +194,14 @@ class Engine:
         cancel: CancelToken | None = None,
     ) -> int:
         """Index of the candidate that the model would rather say behind context + suffix (see engine.choose)."""
-        base, cache = context.cache.length, context.cache
-        self.check_fits(base + len(suffix), max(len(c) for c in candidates))
+        longest = max(len(c) for c in candidates)
+        self.check_fits(context.prefix.length + len(suffix), longest)
+        decoding = Decoding(self.model, context.prefix, capacity=len(suffix) + longest, chunk_tokens=self.chunk_tokens)
 
-        def advance(tokens: Sequence[int]):  # type: ignore[no-untyped-def]
-            if cancel is not None:
-                cancel.raise_if_cancelled()
-            return self.model.logits(self.model.step(tokens, cache))
+        def advance(tokens: Sequence[int]) -> Tensor:
+            return decoding.read(0, tokens, cancel=cancel)
 
-        try:
-            return choose(candidates, advance(suffix), advance)
-        finally:
-            cache.truncate(base)
+        return choose(candidates, advance(suffix), advance)
 
     # -- the two halves of context() ----------------------------------------------------------------------------------
 
@@ -213,22 +245,14 @@ class Engine:
         done = cache.length
         layers = len(self.model.decoder.layers)
         report = Report(on_progress, done=done, total=len(tokens), layers=layers) if on_progress else None
-        weights: list[tuple[int, float]] = []
-        recall = Recall()
+        under = Attending(self.policy)
         for i in range(0, len(todo), self.segment_chunks):
             segment = todo[i : i + self.segment_chunks]
-            result = prefill_segment(
-                self.model.decoder, cache, tokens, segment, policy=self.policy, cancel=cancel, report=report
-            )
-            if result.density is not None:
-                pairs = segment[-1][1] ** 2 - segment[0][0] ** 2
-                weights.append((pairs, result.density))
-            recall.join(result.recall)
+            prefill_segment(self.model.decoder, cache, tokens, segment, attends=under, cancel=cancel, report=report)
             if save and self.store is not None:
                 parent = self._save(parent, tokens, segment, cache)
                 save = parent is not None
-        total = sum(p for p, _ in weights)
-        return sum(p * d for p, d in weights) / total if total else None, recall.mean
+        return under.density, under.recall.mean
 
     def _save(
         self, parent: str | None, tokens: list[int], segment: list[tuple[int, int]], cache: KVCache

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import torch
-
-from engine.cache import KVCache
+from engine.decoding import Decoding
 from engine.detokenize import Detokenizer
 from engine.errors import Cancelled
 from engine.events import CancelToken, OnProgress
-from engine.policies.dense import Dense
-from engine.prefill import Report, chunk_spans, prefill_segment
+from engine.prefill import Report
+from engine.prefix import Prefix
+from engine.provenance import Provenance
 from engine.sampling import Sampler, Sampling
 
 if TYPE_CHECKING:
@@ -45,36 +44,34 @@ class Generation:
     def __init__(
         self,
         model: LanguageModel,
-        cache: KVCache,
+        prefix: Prefix,
         suffix: Sequence[int],
         *,
         sampling: Sampling,
         chunk_tokens: int,
         cancel: CancelToken | None = None,
         on_progress: OnProgress | None = None,
+        provenance: Provenance | None = None,
     ) -> None:
-        self._model, self._cache, self._suffix = model, cache, list(suffix)
-        self._sampling, self._chunk, self._cancel, self._progress = (
-            sampling,
-            chunk_tokens,
-            cancel,
-            on_progress,
-        )
+        self._model, self._prefix, self._suffix = model, prefix, list(suffix)
+        self._sampling, self._chunk, self._cancel, self._progress = sampling, chunk_tokens, cancel, on_progress
+        self._provenance = provenance
         self.text = ""
         self.token_ids: list[int] = []
         self.stats: GenerationStats | None = None
 
     def __iter__(self) -> Iterator[str]:
-        """Run to the end, once; the cache is cut back to the context when the iteration ends, however it ends."""
-        base = self._cache.length
+        """Run to the end, once; what the question and the answer add is gone afterwards."""
+        decoding = self._decoding()
         start = first = time.perf_counter()
         finish: FinishReason = "length"
         detokenizer = Detokenizer(self._model.decode, self._sampling.stop)
         sampler = Sampler(self._sampling)
         try:
-            hidden = self._read_suffix(base)
+            logits = decoding.read(0, self._suffix, cancel=self._cancel, report=self._report())
+            decoding.going([0])
             for step in range(self._sampling.max_new_tokens):
-                token = sampler.next(self._model.logits(hidden), self.token_ids)
+                token = sampler.next(logits, self.token_ids)
                 if step == 0:
                     first = time.perf_counter()
                 if token in self._model.stop_ids:
@@ -91,7 +88,7 @@ class Generation:
                 if step + 1 < self._sampling.max_new_tokens:
                     if self._cancel is not None:
                         self._cancel.raise_if_cancelled()
-                    hidden = self._model.step([token], self._cache)
+                    logits = decoding.step([token])[0]
             rest = "" if detokenizer.stopped else detokenizer.flush()
             if rest:
                 self.text += rest
@@ -100,22 +97,17 @@ class Generation:
             finish = "cancelled"
             raise
         finally:
-            self._cache.truncate(base)
             made = max(len(self.token_ids) - 1, 0)
             self.stats = GenerationStats(len(self._suffix), first - start, made, time.perf_counter() - first, finish)
 
-    def _read_suffix(self, base: int) -> torch.Tensor:
-        total = base + len(self._suffix)
-        tokens = [0] * base + self._suffix
-        spans = chunk_spans(total, self._chunk, start=base)
-        layers = len(self._model.decoder.layers)
-        report = self._progress and Report(self._progress, done=base, total=total, layers=layers)
-        return prefill_segment(
-            self._model.decoder,
-            self._cache,
-            tokens,
-            spans,
-            policy=Dense(),
-            cancel=self._cancel,
-            report=report or None,
-        ).hidden
+    def _decoding(self) -> Decoding:
+        capacity = len(self._suffix) + self._sampling.max_new_tokens
+        return Decoding(
+            self._model, self._prefix, capacity=capacity, chunk_tokens=self._chunk, provenance=self._provenance
+        )
+
+    def _report(self) -> Report | None:
+        if self._progress is None:
+            return None
+        base, layers = self._prefix.length, len(self._model.decoder.layers)
+        return Report(self._progress, done=base, total=base + len(self._suffix), layers=layers)

@@ -143,7 +143,7 @@ class LanguageModel:
     def new_cache(self, capacity: int) -> KVCache:
         """An empty KV cache with room for `capacity` tokens."""
         f = self.fingerprint
-        return KVCache(f.layers, f.kv_heads, f.head_dim, capacity=capacity, dtype=self.dtype, device=self.device)
+        return KVCache.empty(f.layers, f.kv_heads, f.head_dim, capacity=capacity, dtype=self.dtype, device=self.device)
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:

@@ -5,27 +5,15 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.attention import attending
-from engine.audit import Recall
+from engine.attention import Attends, attending
 from engine.cache import KVCache
 from engine.events import CancelToken, OnProgress, Progress
 from engine.host_cache import HostCache
-from engine.policies.base import Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Prefilled:
-    """What a prefill leaves: the last token's hidden state [1, 1, hidden] after the final norm, density and recall."""
-
-    hidden: Tensor
-    density: float | None
-    recall: Recall
 
 
 def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple[int, int]]:
@@ -41,14 +29,15 @@ def prefill_segment(
     tokens: Sequence[int],
     spans: Sequence[tuple[int, int]],
     *,
-    policy: Policy,
+    attends: Attends,
     cancel: CancelToken | None = None,
     report: Report | None = None,
-) -> Prefilled:
+) -> Tensor:
     """Run tokens[spans[0][0] : spans[-1][1]] through every layer of `decoder`, chunk by chunk within each layer.
 
-    The hidden states of the segment stay on the device; the cache gains the segment's keys and values. When it is
-    cancelled (Cancelled) the cache is cut back to where the segment began.
+    The hidden states of the segment stay on the device; the cache gains the segment's keys and values. Returns the
+    last token's hidden state [1, 1, hidden] after the final norm. When it is cancelled (Cancelled) the cache is cut
+    back to where the segment began.
     """
     begin, end = spans[0][0], spans[-1][1]
     device = cache.device
@@ -58,7 +47,7 @@ def prefill_segment(
     rotary = decoder.rotary_emb(hidden, position_ids=positions)
     last = len(decoder.layers) - 1
     try:
-        with attending(policy) as state:
+        with attending(attends):
             for i, layer in enumerate(decoder.layers):
                 cache.begin_layer(i)
                 for start, stop in spans:
@@ -82,7 +71,8 @@ def prefill_segment(
     except BaseException:
         cache.truncate(begin)
         raise
-    return Prefilled(decoder.norm(hidden[:, -1:]), state.density, state.recall)
+    normed: Tensor = decoder.norm(hidden[:, -1:])
+    return normed
 
 
 class Report:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.attention import Attending
 from engine.audit import kept_mass
 from engine.events import CancelToken
 from engine.model import LanguageModel
@@ -97,5 +98,5 @@ def search_patterns(
     """Patterns [layers][heads] for this model, from one dense prefill of `tokens` in one chunk."""
     searcher = Searcher(recall, candidates, on_layer)
     cache = model.new_cache(len(tokens))
-    prefill_segment(model.decoder, cache, tokens, [(0, len(tokens))], policy=searcher, cancel=cancel)
+    prefill_segment(model.decoder, cache, tokens, [(0, len(tokens))], attends=Attending(searcher), cancel=cancel)
     return tuple(tuple(searcher.chosen[layer]) for layer in sorted(searcher.chosen))

@@ -62,7 +62,7 @@ class Witness:
 
 def run(model: LanguageModel, spec: str, tokens: Sequence[int], chunk: int) -> tuple[Row, Tensor]:
     """One prefill under a policy, its last 512 positions' hidden states, and what it kept."""
-    policy = policy_by_name(spec, model.config)
+    under = attention.Attending(policy_by_name(spec, model.config))
     cache = model.new_cache(len(tokens))
     witness = Witness()
     attention.sparse_attention = witness
@@ -71,7 +71,7 @@ def run(model: LanguageModel, spec: str, tokens: Sequence[int], chunk: int) -> t
     began = time.perf_counter()
     try:
         spans = chunk_spans(len(tokens), chunk)
-        result = prefill_segment(model.decoder, cache, tokens, spans, policy=policy)
+        prefill_segment(model.decoder, cache, tokens, spans, attends=under)
     finally:
         attention.sparse_attention = witness._real
         hook.remove()
@@ -82,11 +82,11 @@ def run(model: LanguageModel, spec: str, tokens: Sequence[int], chunk: int) -> t
     pairs = layers * query_heads * len(tokens) * (len(tokens) + 1) / 2
     row = {
         "policy": spec,
-        "density": result.density if not witness.computed else witness.computed / pairs,
+        "density": under.density if not witness.computed else witness.computed / pairs,
         "kept": 1.0 if heads is None else heads.mean().item(),
         "kept_worst_head": 1.0 if heads is None else heads.mean(0).min().item(),
-        "audited": result.recall.mean,
-        "redone": result.recall.redone,
+        "audited": under.recall.mean,
+        "redone": under.recall.redone,
         "seconds": seconds,
     }
     return row, model.decoder.norm(states)

@@ -74,7 +74,7 @@ def make_cache(shape: str, tokens: int, kind: str) -> tuple[KVCache | HostCache,
     """An empty cache of that kind and the seconds its memory took."""
     s = SHAPES[shape]
     started = time.perf_counter()
-    make: Any = HostCache if kind == "host" else KVCache
+    make: Any = HostCache if kind == "host" else KVCache.empty
     cache = make(
         s["num_hidden_layers"], s["num_key_value_heads"], s["head_dim"],
         capacity=tokens, dtype=torch.bfloat16, device=torch.device("cuda"),
@@ -91,8 +91,9 @@ def measure(model: Any, shape: str, tokens: int, spec: str, chunk: int, kind: st
     torch.cuda.reset_peak_memory_stats()
     with clocked(policy) as clock:
         started = time.perf_counter()
-        done = prefill_segment(model.model, cache, ids, chunk_spans(tokens, chunk), policy=policy)
-        logits = model.lm_head(done.hidden[0, -1])
+        under = attention.Attending(policy)
+        hidden = prefill_segment(model.model, cache, ids, chunk_spans(tokens, chunk), attends=under)
+        logits = model.lm_head(hidden[0, -1])
         torch.cuda.synchronize()
         seconds = time.perf_counter() - started
         parts = {part: clock.seconds(part) for part in ("attention", "index", "audit")}
@@ -103,7 +104,7 @@ def measure(model: Any, shape: str, tokens: int, spec: str, chunk: int, kind: st
     return {
         "shape": shape, "policy": spec, "tokens": tokens, "chunk": chunk, "kv": kind, "seconds": seconds,
         **parts, "linear_and_rest": rest, "linear_floor": flops / GEMM_TFLOPS / 1e12,
-        "linear_tflops": flops / rest / 1e12, "density": done.density, "kept": done.recall.mean,
+        "linear_tflops": flops / rest / 1e12, "density": under.density, "kept": under.recall.mean,
         "tokens_per_second": tokens / seconds, "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
     }  # fmt: skip
 

@@ -40,7 +40,7 @@ def random_model(shape: str, tokens: int, device: str) -> Any:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.to_empty(device=device).eval().requires_grad_(False)
-    model.model.rotary_emb.__init__(config, device=torch.device(device))
+    model.model.rotary_emb = type(model.model.rotary_emb)(config).to(device)
     torch.manual_seed(0)
     for name, weight in model.named_parameters():
         if "norm" in name:

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from engine.attention import attending
+from engine.attention import Attending, attending
 from engine.engine import Context, Engine
 from engine.model import LanguageModel
 from engine.prefill import chunk_spans
@@ -256,7 +256,7 @@ class Bench:
         hidden = decoder.embed_tokens(torch.tensor(self.asked)[None])
         positions = torch.arange(base, base + ASKED)[None]
         rotary = decoder.rotary_emb(hidden, position_ids=positions)
-        with attending(Engine(self.model).policy):
+        with attending(Attending(Engine(self.model).policy)):
             for layer in decoder.layers:
                 out = layer(
                     hidden,

@@ -10,6 +10,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
+from engine.attention import Attending
 from engine.errors import ModelLoadError
 from engine.model import LanguageModel
 from engine.policies import Dense
@@ -94,7 +95,7 @@ def test_a_gguf_file_computes_what_its_original_computes(
     assert model.decode(ids) == "the bell rings at nine"
     assert len(ids) == 21  # "he" is one token
     cache = model.new_cache(len(ids))
-    hidden = prefill_segment(model.decoder, cache, ids, chunk_spans(len(ids), 8), policy=Dense()).hidden
+    hidden = prefill_segment(model.decoder, cache, ids, chunk_spans(len(ids), 8), attends=Attending(Dense()))
     with torch.inference_mode():
         expected = original(torch.tensor([ids])).logits[0, -1]
     assert (model.logits(hidden) - expected).abs().max() <= 1e-3

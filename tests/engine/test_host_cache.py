@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.attention import Attending
 from engine.cache import KVCache
 from engine.errors import Cancelled
 from engine.events import CancelToken
@@ -32,8 +33,8 @@ def host_cache(model: LanguageModel, capacity: int = 500) -> HostCache:
 def read(model: LanguageModel, cache: KVCache | HostCache, segment_chunks: int) -> torch.Tensor:
     spans = chunk_spans(len(TOKENS), 128)
     for i in range(0, len(spans), segment_chunks):
-        done = prefill_segment(model.decoder, cache, TOKENS, spans[i : i + segment_chunks], policy=Dense())
-    return model.logits(done.hidden)
+        done = prefill_segment(model.decoder, cache, TOKENS, spans[i : i + segment_chunks], attends=Attending(Dense()))
+    return model.logits(done)
 
 
 def test_one_segment_computes_exactly_what_a_resident_cache_does(model: LanguageModel) -> None:
@@ -58,12 +59,12 @@ def test_a_later_segment_reads_what_the_earlier_ones_left_on_the_host(model: Lan
 
 def test_a_cancelled_segment_leaves_what_was_committed(model: LanguageModel) -> None:
     cache, spans, cancel = host_cache(model), chunk_spans(len(TOKENS), 128), CancelToken()
-    prefill_segment(model.decoder, cache, TOKENS, spans[:2], policy=Dense())
+    prefill_segment(model.decoder, cache, TOKENS, spans[:2], attends=Attending(Dense()))
     before = cache.kept[1].keys[:, :, :256].clone()
     cancel.cancel()
     with pytest.raises(Cancelled):
-        prefill_segment(model.decoder, cache, TOKENS, spans[2:], policy=Dense(), cancel=cancel)
+        prefill_segment(model.decoder, cache, TOKENS, spans[2:], attends=Attending(Dense()), cancel=cancel)
     assert cache.length == 256
     assert torch.equal(cache.kept[1].keys[:, :, :256].view(torch.uint8), before.view(torch.uint8))
-    prefill_segment(model.decoder, cache, TOKENS, spans[2:], policy=Dense())
+    prefill_segment(model.decoder, cache, TOKENS, spans[2:], attends=Attending(Dense()))
     assert cache.length == len(TOKENS)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from engine.attention import Attending
 from engine.engine import Engine
 from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
@@ -23,9 +24,11 @@ def logits_in_chunks(model: LanguageModel, tokens: list[int], chunk: int, segmen
     cache = model.new_cache(len(tokens))
     spans = chunk_spans(len(tokens), chunk)
     for i in range(0, len(spans), segment_chunks):
-        result = prefill_segment(model.decoder, cache, tokens, spans[i : i + segment_chunks], policy=Dense())
+        hidden = prefill_segment(
+            model.decoder, cache, tokens, spans[i : i + segment_chunks], attends=Attending(Dense())
+        )
     assert cache.length == len(tokens)
-    return model.logits(result.hidden)
+    return model.logits(hidden)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

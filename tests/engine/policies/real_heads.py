@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from engine.attention import Attending
 from engine.model import LanguageModel
 from engine.prefill import prefill_segment
 from kernels import BlockIndex
@@ -32,5 +33,5 @@ def heads_of(model: LanguageModel, tokens: list[int], layers: Sequence[int]) -> 
     """Per layer q [1, H, T, D] and k [1, Hkv, T, D] after the rotary embedding."""
     recorder = Recorder(layers)
     cache = model.new_cache(len(tokens))
-    prefill_segment(model.decoder, cache, tokens, [(0, len(tokens))], policy=recorder)
+    prefill_segment(model.decoder, cache, tokens, [(0, len(tokens))], attends=Attending(recorder))
     return recorder.kept

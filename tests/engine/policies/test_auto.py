@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.attention import attending, attention
+from engine.attention import Attending, attending, attention
 from engine.audit import audited_rows, kept_mass
 from engine.errors import UnknownPolicy
 from engine.model import LanguageModel
@@ -122,7 +122,8 @@ def test_heads_that_missed_are_asked_again_and_end_dense_if_need_be() -> None:
     index = policy.index(0, q, k)
     assert index is not None
     assert kept(q, k, index)[0].mean() < 0.9
-    with attending(policy) as state:
+    state = Attending(policy)
+    with attending(state):
         out, _ = attention(module, q, k, v, None)  # type: ignore[arg-type]
     exact, _ = dense_attention(q, k, v)
     error = (out.transpose(1, 2) - exact)[:, :2].norm() / exact[:, :2].norm()

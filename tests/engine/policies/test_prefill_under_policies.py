@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.attention import Attending
 from engine.model import LanguageModel
 from engine.policies import policy_by_name
-from engine.prefill import Prefilled, chunk_spans, prefill_segment
+from engine.prefill import chunk_spans, prefill_segment
 from tests.texts import long_text
 
 SPECS = [
@@ -21,20 +22,21 @@ SPECS = [
 ]
 
 
-def prefilled(model: LanguageModel, spec: str, tokens: list[int], chunk: int) -> Prefilled:
+def prefilled(model: LanguageModel, spec: str, tokens: list[int], chunk: int) -> tuple[torch.Tensor, Attending]:
     cache = model.new_cache(len(tokens))
     spans = chunk_spans(len(tokens), chunk)
-    return prefill_segment(model.decoder, cache, tokens, spans, policy=policy_by_name(spec))
+    under = Attending(policy_by_name(spec))
+    return prefill_segment(model.decoder, cache, tokens, spans, attends=under), under
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_last_token_stays_close_to_dense(default_language_model: LanguageModel, spec: str) -> None:
     model = default_language_model
     tokens = model.encode(long_text("prose")[:9000])[:1500]
-    dense = prefilled(model, "dense", tokens, 512)
-    got = prefilled(model, spec, tokens, 512)
-    assert got.density is not None
-    assert (got.density == 1.0) == (spec == "dense")
-    assert got.density > 0.1
-    likeness = torch.cosine_similarity(got.hidden.flatten().float(), dense.hidden.flatten().float(), dim=0)
+    dense, _ = prefilled(model, "dense", tokens, 512)
+    hidden, under = prefilled(model, spec, tokens, 512)
+    assert under.density is not None
+    assert (under.density == 1.0) == (spec == "dense")
+    assert under.density > 0.1
+    likeness = torch.cosine_similarity(hidden.flatten().float(), dense.flatten().float(), dim=0)
     assert likeness > 0.9, likeness

@@ -1,0 +1,134 @@
+"""Decoding: questions behind one shared prefix, read and answered token by token; on a GPU by a captured graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.attention import attending
+from engine.events import CancelToken
+from engine.prefill import Report, chunk_spans, prefill_segment
+from engine.prefix import Prefix
+from engine.provenance import Provenance
+from engine.tails import Tails
+from kernels import decode_attention, dense_attention, merge_attention
+
+if TYPE_CHECKING:
+    from engine.model import LanguageModel
+
+
+class BehindPrefix:
+    """Attention over a shared prefix and over what each sequence has of its own, merged exactly."""
+
+    def __init__(self, prefix: Prefix, lengths: Tensor | None = None, provenance: Provenance | None = None) -> None:
+        """`lengths` int32 [B]: keys of its own that each sequence has, this step's included; None means all given."""
+        self._prefix, self._lengths, self._provenance = prefix, lengths, provenance
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
+        """As engine.attention.Attends."""
+        block = self._provenance.block if self._provenance and layer in self._provenance.layers else None
+        if self._lengths is not None:
+            own, own_lse, _ = decode_attention(q, k, v, scale=scale, kv_lens=self._lengths)
+        else:
+            own, own_lse = dense_attention(q, k, v, scale=scale)
+        if not self._prefix.length:
+            return own
+        before, lse, mass = self._prefix.attend(layer, q, scale, block)
+        out, whole = merge_attention(before, lse, own, own_lse)
+        if mass is not None and self._provenance is not None:
+            self._provenance.add(mass * torch.exp(lse - whole).unsqueeze(-1))
+        return out
+
+
+class Decoding:
+    """`batch` sequences behind one prefix, with room for `capacity` tokens each."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        prefix: Prefix,
+        *,
+        batch: int = 1,
+        capacity: int,
+        chunk_tokens: int = 1024,
+        provenance: Provenance | None = None,
+    ) -> None:
+        f = model.fingerprint
+        self._model, self._prefix, self._chunk, self._provenance = model, prefix, chunk_tokens, provenance
+        self.tails = Tails(
+            f.layers, f.kv_heads, f.head_dim,
+            batch=batch, capacity=capacity, base=prefix.length, dtype=model.dtype, device=model.device,
+        )  # fmt: skip
+        self._tokens = torch.zeros(batch, dtype=torch.long, device=model.device)
+        self._going = torch.zeros(batch, dtype=torch.int32, device=model.device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._logits: Tensor | None = None
+        self._steps = 0
+
+    @torch.inference_mode()
+    def read(
+        self, slot: int, tokens: Sequence[int], *, cancel: CancelToken | None = None, report: Report | None = None
+    ) -> Tensor:
+        """Feed tokens behind what the slot's sequence has; logits [vocab] behind the last one."""
+        cache = self.tails.slot(slot)
+        begin = cache.length
+        padded = [0] * begin + list(tokens)
+        spans = chunk_spans(len(padded), self._chunk, start=begin)
+        hidden = prefill_segment(
+            self._model.decoder, cache, padded, spans,
+            attends=BehindPrefix(self._prefix), cancel=cancel, report=report,
+        )  # fmt: skip
+        self.tails.take(slot, cache.length - self._prefix.length)
+        return self._model.head(hidden[0, -1])
+
+    def going(self, slots: Sequence[int]) -> None:
+        """Which sequences a step moves on; the others stand still."""
+        self._going.copy_(torch.tensor([int(b in slots) for b in range(len(self.tails.lengths))]))
+
+    @torch.inference_mode()
+    def step(self, tokens: Sequence[int]) -> Tensor:
+        """Feed one token to every sequence; logits [B, vocab], valid until the next step."""
+        self._tokens.copy_(torch.tensor(tokens))
+        if self._model.device.type != "cuda":
+            self._logits = self._run()
+        elif self._graph is not None:
+            self._graph.replay()
+        elif self._steps == 0:
+            self._logits = self._run()  # compiles and tunes
+        else:
+            self._capture()
+        self._steps += 1
+        for b, moved in enumerate(self._going.tolist()):
+            self.tails.lengths[b] += moved
+        assert self._logits is not None
+        return self._logits
+
+    def _capture(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._logits = self._run()
+        self._graph = graph
+        graph.replay()
+
+    def _run(self) -> Tensor:
+        """One step of every sequence, without a word to the host."""
+        decoder, tails = self._model.decoder, self.tails
+        hidden = decoder.embed_tokens(self._tokens.unsqueeze(1))
+        positions = (tails.filled + tails.base).long().unsqueeze(1)
+        rotary = decoder.rotary_emb(hidden, position_ids=positions)
+        with attending(BehindPrefix(self._prefix, tails.filled + 1, self._provenance)):
+            for layer in decoder.layers:
+                out = layer(
+                    hidden,
+                    attention_mask=None,
+                    position_ids=positions,
+                    past_key_values=tails,
+                    use_cache=True,
+                    position_embeddings=rotary,
+                )
+                hidden = out[0] if isinstance(out, tuple) else out
+        tails.filled += self._going
+        return self._model.head(decoder.norm(hidden)[:, 0])

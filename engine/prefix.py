@@ -1,0 +1,113 @@
+"""Prefix: the kept KV of a context as attention reads it, for any number of questions behind it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine.cache import KVCache
+from engine.host_cache import PAGE, HostCache
+from kernels import Pages, decode_attention, dense_attention, select_keys
+
+FEW = 512
+"""Up to so many query rows per KV head the keys are split among processors; above, the rows are."""
+PAGES = 128
+"""Pages that one step reads per KV head of a prefix in host memory: 8,192 keys."""
+RECENT = 4
+"""Last pages of the prefix that are always read; the first page, with the sinks, always is too."""
+
+
+class Prefix(Protocol):
+    """Keys and values that every question reads and none changes."""
+
+    @property
+    def length(self) -> int:
+        """Tokens that it holds."""
+        ...
+
+    def attend(
+        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Attention of q [B, H, T, D], all behind the prefix: (out like q, lse [B, H, T], mass or None).
+
+        mass [B, H, T, blocks]: each query's share of this attention per block of so many keys.
+        """
+        ...
+
+
+class ResidentPrefix:
+    """A prefix on the device: read once for all questions."""
+
+    def __init__(self, cache: KVCache) -> None:
+        self.length = cache.length
+        self._layers = [cache.layer(i) for i in range(len(cache.layers))]
+
+    def attend(
+        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """As Prefix.attend."""
+        keys, values = self._layers[layer]
+        batch, heads, tokens, dim = q.shape
+        rows = q.transpose(0, 1).reshape(1, heads, batch * tokens, dim)
+        mass: Tensor | None = None
+        if mass_block is not None or batch * tokens * heads <= FEW * keys.shape[1]:
+            out, lse, mass = decode_attention(rows, keys, values, scale=scale, causal=False, mass_block=mass_block)
+        else:
+            out, lse = dense_attention(rows, keys, values, scale=scale, causal=False)
+        if mass is not None:
+            mass = mass.view(heads, batch, tokens, -1).transpose(0, 1)
+        return (
+            out.view(heads, batch, tokens, dim).transpose(0, 1),
+            lse.view(heads, batch, tokens).transpose(0, 1),
+            mass,
+        )
+
+
+class HostPrefix:
+    """A prefix in host memory: the pages whose mean key suits the question best are read where they are.
+
+    The first page and the last RECENT ones are always among the `pages` read per KV head. Queries of one sequence share
+    their pages. Page means rank pages as in Quest (arXiv 2406.10774) and InfLLM (arXiv 2402.04617).
+    """
+
+    def __init__(self, cache: HostCache, *, pages: int = PAGES) -> None:
+        self.length = cache.length
+        self._kept, self._pages = cache.kept, pages
+        self._used = -(-self.length // PAGE)
+        place = torch.arange(self._used, device=cache.device)
+        self._forced = (place < 1) | (place >= self._used - RECENT)
+        self._lengths = {1: torch.full((1,), self.length, dtype=torch.int32, device=cache.device)}
+
+    def attend(
+        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """As Prefix.attend, over the pages chosen."""
+        kept, batch = self._kept[layer], q.shape[0]
+        if batch not in self._lengths:
+            self._lengths[batch] = self._lengths[1].expand(batch).contiguous()
+        whole = slice(0, self._used * PAGE)
+        return decode_attention(
+            q,
+            kept.keys[:, :, whole].expand(batch, -1, -1, -1),
+            kept.values[:, :, whole].expand(batch, -1, -1, -1),
+            scale=scale,
+            causal=False,
+            kv_lens=self._lengths[batch],
+            pages=self.choose(layer, q, scale),
+            k_scale=kept.key_scales[:, :, : self._used].expand(batch, -1, -1),
+            v_scale=kept.value_scales[:, :, : self._used].expand(batch, -1, -1),
+            mass_block=mass_block,
+        )
+
+    def choose(self, layer: int, q: Tensor, scale: float | None) -> Pages:
+        """The pages that q's heads and tokens together would read most, per sequence and KV head."""
+        means = self._kept[layer].means[:, :, : self._used]
+        batch, _, tokens, dim = q.shape
+        rows = q.reshape(batch, means.shape[1], -1, tokens, dim).flatten(2, 3)  # [B, Hkv, group * T, D]
+        scores = (rows @ means.transpose(-1, -2)).float() * (dim**-0.5 if scale is None else scale)
+        shares = scores.softmax(-1).amax(2)
+        places, counts = select_keys(shares, count=min(self._pages, self._used), forced=self._forced)
+        most = min(self._pages + RECENT + 1, self._used)
+        return Pages(places[..., :most].contiguous(), counts.clamp_max(most), PAGE)

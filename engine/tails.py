@@ -1,0 +1,57 @@
+"""Tails: what each of several sequences adds behind the prefix that they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from engine.cache import KVCache
+
+
+class Tails(Cache):  # type: ignore[misc]
+    """Keys and values [B, Hkv, capacity, D] per layer; sequence b holds `lengths[b]` tokens of its own.
+
+    `room` int32 [B] on the device says the same to kernels, so that a captured step can count by itself.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        kv_heads: int,
+        head_dim: int,
+        *,
+        batch: int,
+        capacity: int,
+        base: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        super().__init__(layers=[])
+        shape = (layers, 2, batch, kv_heads, capacity, head_dim)
+        self._data = torch.zeros(shape, dtype=dtype, device=device)
+        self._each = torch.arange(batch, device=device)
+        self.base, self.capacity = base, capacity
+        self.lengths = [0] * batch
+        self.filled = torch.zeros(batch, dtype=torch.int32, device=device)
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kw: Any) -> Any:
+        """Put one token of every sequence, [B, Hkv, 1, D], at its own place; everything there is so far."""
+        keys, values = self._data[layer_idx]
+        keys[self._each, :, self.filled] = key_states[:, :, 0]
+        values[self._each, :, self.filled] = value_states[:, :, 0]
+        return keys, values
+
+    def slot(self, b: int) -> KVCache:
+        """Sequence b alone, as prefill fills it; `take` its length afterwards."""
+        one = slice(b, b + 1)
+        cache = KVCache([(layer[0, one], layer[1, one]) for layer in self._data], base=self.base)
+        cache.fill(self.base + self.lengths[b])
+        return cache
+
+    def take(self, b: int, tokens: int) -> None:
+        """Sequence b now holds so many tokens of its own."""
+        self.lengths[b] = tokens
+        self.filled[b] = tokens
