@@ -6,6 +6,7 @@ on a side stream while the next layer computes.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,16 +25,25 @@ STEP = 16384
 
 @dataclass(slots=True)
 class HostLayer:
-    """One layer: e4m3 keys and values [1, Hkv, capacity, D] in (pinned) host memory; the rest on the device.
+    """One layer: e4m3 keys and values [1, Hkv, capacity, D] in (pinned) host memory, the rest on the device.
 
     Scales float32 [1, Hkv, pages] and key means [1, Hkv, pages, D].
     """
 
-    keys: Tensor
-    values: Tensor
     key_scales: Tensor
     value_scales: Tensor
     means: Tensor
+    memory: Future[tuple[Tensor, Tensor]]
+
+    @property
+    def keys(self) -> Tensor:
+        """Its keys; waits for their memory."""
+        return self.memory.result()[0]
+
+    @property
+    def values(self) -> Tensor:
+        """Its values; waits for their memory."""
+        return self.memory.result()[1]
 
 
 class HostCache(Cache):  # type: ignore[misc]
@@ -42,26 +52,31 @@ class HostCache(Cache):  # type: ignore[misc]
     def __init__(
         self, layers: int, kv_heads: int, head_dim: int, *, capacity: int, dtype: torch.dtype, device: torch.device
     ) -> None:
-        """Allocates host memory for `capacity` tokens (rounded up to pages) and two layers' room on the device."""
+        """Room for `capacity` tokens (rounded up to pages), and for two layers of them on the device.
+
+        Pinned memory comes slowly (2 GB/s), so a thread allocates it layer by layer while the first layers compute.
+        """
         pages = -(-capacity // PAGE)
         room, pinned = (1, kv_heads, pages * PAGE, head_dim), device.type == "cuda"
 
-        def host() -> Tensor:
-            return torch.empty(room, dtype=torch.float8_e4m3fn, pin_memory=pinned)
+        def host() -> tuple[Tensor, Tensor]:
+            keys, values = (torch.empty(room, dtype=torch.float8_e4m3fn, pin_memory=pinned) for _ in range(2))
+            return keys, values
 
         def scales() -> Tensor:
             return torch.ones(room[0], kv_heads, pages, dtype=torch.float32, device=device)
 
+        allocator = ThreadPoolExecutor(1, "omnibus-pinned")
         self.kept = [
             HostLayer(
-                host(),
-                host(),
                 scales(),
                 scales(),
                 torch.zeros(1, kv_heads, pages, head_dim, dtype=dtype, device=device),
+                allocator.submit(host),
             )
             for _ in range(layers)
         ]
+        allocator.shutdown(wait=False)
         hot = [
             KVLayer(torch.empty(room, dtype=dtype, device=device), torch.empty(room, dtype=dtype, device=device))
             for _ in range(min(2, layers))

@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import UnknownPolicy
 from engine.policies.auto import Auto
 from engine.policies.base import Policy
+from engine.policies.blocks import Blocks
 from engine.policies.dense import Dense
 from engine.policies.flexprefill import FlexPrefill
 from engine.policies.minference import MInference
@@ -19,7 +20,7 @@ from engine.policies.trianglemix import TriangleMix
 from engine.policies.xattention import XAttention
 
 POLICIES: dict[str, Callable[..., Policy]] = {
-    policy.name: policy for policy in (Auto, Dense, Streaming, FlexPrefill, XAttention, TriangleMix)
+    policy.name: policy for policy in (Auto, Blocks, Dense, Streaming, FlexPrefill, XAttention, TriangleMix)
 }
 
 

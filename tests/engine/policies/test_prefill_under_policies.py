@@ -19,6 +19,7 @@ SPECS = [
     "minference:60,30",
     "flexprefill:gamma=0.9,min_budget=256",
     "xattention:stride=16,threshold=0.8",
+    "blocks:density=0.3",
 ]
 
 
