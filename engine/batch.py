@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from engine.model import LanguageModel
 
 SLOTS = 32
+TOGETHER, TOGETHER_TOKENS = 8, 512
+"""Questions that a GPU reads at once, if none is longer than so many tokens; a CPU is no faster with several."""
 ROUND = 64
 """Room of a slot is a multiple of so many tokens, so that like runs compute alike."""
 
@@ -76,6 +78,8 @@ class Batch:
             model, prefix, batch=slots, capacity=-(-longest // ROUND) * ROUND, chunk_tokens=chunk_tokens
         )
         self._slots: list[_Slot | None] = [None] * slots
+        long = any(len(suffix) > TOGETHER_TOKENS for suffix in suffixes)
+        self._together = 1 if long or model.device.type == "cpu" else TOGETHER
 
     def __iter__(self) -> Iterator[Reply]:
         """Run to the end, once; raises Cancelled between two steps."""
@@ -88,13 +92,22 @@ class Batch:
 
     def _fill(self) -> Iterator[Reply]:
         """Give every free slot the next question that is not answered by its first token alone."""
-        for b in range(len(self._slots)):
-            while self._slots[b] is None and self._waiting:
-                index, suffix = self._waiting.popleft()
+        while self._waiting and not all(self._slots):
+            free = [b for b, slot in enumerate(self._slots) if slot is None]
+            asked = [self._waiting.popleft() for _ in range(min(len(free), len(self._waiting), self._together))]
+            slots = free[: len(asked)]
+            for b, (index, suffix) in zip(slots, asked, strict=True):
                 self._slots[b] = self._open(index, suffix)
                 self._decoding.tails.take(b, 0)
-                yield from self._advance(b, self._decoding.read(b, suffix, cancel=self._cancel))
+            logits = self._read(slots, [suffix for _, suffix in asked])
+            for b, row in zip(slots, logits, strict=True):
+                yield from self._advance(b, row)
         self._decoding.going([b for b, slot in enumerate(self._slots) if slot])
+
+    def _read(self, slots: list[int], suffixes: list[Sequence[int]]) -> Tensor | list[Tensor]:
+        if len(slots) > 1:
+            return self._decoding.read_together(slots, suffixes)
+        return [self._decoding.read(slots[0], suffixes[0], cancel=self._cancel)]
 
     def _open(self, index: int, suffix: Sequence[int]) -> _Slot:
         s = self._sampling

@@ -13,7 +13,7 @@ from engine.events import CancelToken
 from engine.prefill import Report, chunk_spans, prefill_segment
 from engine.prefix import Prefix
 from engine.provenance import Provenance
-from engine.tails import Tails
+from engine.tails import Fresh, Tails
 from kernels import decode_attention, dense_attention, merge_attention
 
 if TYPE_CHECKING:
@@ -84,6 +84,23 @@ class Decoding:
         self.tails.take(slot, cache.length - self._prefix.length)
         return self._model.head(hidden[0, -1])
 
+    @torch.inference_mode()
+    def read_together(self, slots: Sequence[int], suffixes: Sequence[Sequence[int]]) -> Tensor:
+        """Feed each empty slot its suffix, all in one pass; logits [n, vocab] behind their last tokens."""
+        wide = max(len(suffix) for suffix in suffixes)
+        rows = [[*suffix, *[0] * (wide - len(suffix))] for suffix in suffixes]  # nothing looks at what is behind
+        positions = torch.arange(self._prefix.length, self._prefix.length + wide, device=self._model.device)[None]
+        hidden = self._layers(
+            torch.tensor(rows, device=self._model.device),
+            positions,
+            self.tails.fresh(slots),
+            BehindPrefix(self._prefix),
+        )
+        for slot, suffix in zip(slots, suffixes, strict=True):
+            self.tails.take(slot, len(suffix))
+        last = torch.tensor([len(suffix) - 1 for suffix in suffixes], device=hidden.device)
+        return self._model.head(self._model.decoder.norm(hidden[torch.arange(len(suffixes)), last]))
+
     def going(self, slots: Sequence[int]) -> None:
         """Which sequences a step moves on; the others stand still."""
         self._going.copy_(torch.tensor([int(b in slots) for b in range(len(self.tails.lengths))]))
@@ -115,20 +132,27 @@ class Decoding:
 
     def _run(self) -> Tensor:
         """One step of every sequence, without a word to the host."""
-        decoder, tails = self._model.decoder, self.tails
-        hidden = decoder.embed_tokens(self._tokens.unsqueeze(1))
+        tails = self.tails
         positions = (tails.filled + tails.base).long().unsqueeze(1)
+        attends = BehindPrefix(self._prefix, tails.filled + 1, self._provenance)
+        hidden = self._layers(self._tokens.unsqueeze(1), positions, tails, attends)
+        tails.filled += self._going
+        return self._model.head(self._model.decoder.norm(hidden)[:, 0])
+
+    def _layers(self, tokens: Tensor, positions: Tensor, cache: Tails | Fresh, attends: BehindPrefix) -> Tensor:
+        """Hidden states [B, T, hidden] of tokens [B, T] at positions [B or 1, T], before the last norm."""
+        decoder = self._model.decoder
+        hidden: Tensor = decoder.embed_tokens(tokens)
         rotary = decoder.rotary_emb(hidden, position_ids=positions)
-        with attending(BehindPrefix(self._prefix, tails.filled + 1, self._provenance)):
+        with attending(attends):
             for layer in decoder.layers:
                 out = layer(
                     hidden,
                     attention_mask=None,
                     position_ids=positions,
-                    past_key_values=tails,
+                    past_key_values=cache,
                     use_cache=True,
                     position_embeddings=rotary,
                 )
                 hidden = out[0] if isinstance(out, tuple) else out
-        tails.filled += self._going
-        return self._model.head(decoder.norm(hidden)[:, 0])
+        return hidden

@@ -53,6 +53,17 @@ class Cancelled(EngineError):
         super().__init__("Stopped.")
 
 
+class HostMemoryRefused(EngineError):
+    """The system gave no pinned host memory."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(
+            f"The system refused {size / 2**30:.1f} GiB of pinned host memory. Free memory, raise the limit of locked "
+            "memory (ulimit -l), or load a smaller corpus."
+        )
+
+
 class StoreError(EngineError):
     """The session store cannot do what was asked."""
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from engine.cache import KVLayer
+from engine.host_memory import host_memory
 from kernels import quantize_pages
 from kernels.fp8 import dequantize
 
@@ -54,38 +55,29 @@ class HostCache(Cache):  # type: ignore[misc]
     ) -> None:
         """Room for `capacity` tokens (rounded up to pages), and for two layers of them on the device.
 
-        Pinned memory comes slowly (2 GB/s), so a thread allocates it layer by layer while the first layers compute.
+        Pinned memory comes slowly, so a thread allocates it layer by layer while the first layers compute.
         """
         pages = -(-capacity // PAGE)
-        room, pinned = (1, kv_heads, pages * PAGE, head_dim), device.type == "cuda"
-
-        def host() -> tuple[Tensor, Tensor]:
-            keys, values = (torch.empty(room, dtype=torch.float8_e4m3fn, pin_memory=pinned) for _ in range(2))
-            return keys, values
-
-        def scales() -> Tensor:
-            return torch.ones(room[0], kv_heads, pages, dtype=torch.float32, device=device)
-
-        allocator = ThreadPoolExecutor(1, "omnibus-pinned")
-        self.kept = [
-            HostLayer(
-                scales(),
-                scales(),
-                torch.zeros(1, kv_heads, pages, head_dim, dtype=dtype, device=device),
-                allocator.submit(host),
-            )
-            for _ in range(layers)
-        ]
-        allocator.shutdown(wait=False)
+        room = (1, kv_heads, pages * PAGE, head_dim)
+        scales = torch.ones(2, layers, 1, kv_heads, pages, dtype=torch.float32, device=device)
+        means = torch.zeros(layers, 1, kv_heads, pages, head_dim, dtype=dtype, device=device)
         hot = [
             KVLayer(torch.empty(room, dtype=dtype, device=device), torch.empty(room, dtype=dtype, device=device))
             for _ in range(min(2, layers))
         ]
         super().__init__(layers=[hot[i % len(hot)] for i in range(layers)])
+        allocator = ThreadPoolExecutor(1, "omnibus-pinned")
+        self.kept = [
+            HostLayer(
+                scales[0, i], scales[1, i], means[i], allocator.submit(_host_pair, room, pinned=device.type == "cuda")
+            )
+            for i in range(layers)
+        ]
+        allocator.shutdown(wait=False)
         self.length = 0
         self.device, self.dtype = device, dtype
-        self._side = torch.cuda.Stream(device) if pinned else None  # type: ignore[no-untyped-call]
         self._left: list[Any] = [None] * len(hot)
+        self._side = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     @property
     def bytes(self) -> int:
@@ -147,6 +139,11 @@ class HostCache(Cache):  # type: ignore[misc]
                     data[:, head, part].copy_(data8[:, head], non_blocking=True)
                 if means is not None:
                     means[:, :, pages] = mean
+
+
+def _host_pair(shape: tuple[int, ...], *, pinned: bool) -> tuple[Tensor, Tensor]:
+    keys, values = (host_memory(shape, torch.float8_e4m3fn, pinned=pinned) for _ in range(2))
+    return keys, values
 
 
 def _whole(scale: Tensor, tokens: int) -> Tensor:

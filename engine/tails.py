@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,21 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from engine.cache import KVCache
+
+
+class Fresh(Cache):  # type: ignore[misc]
+    """Some sequences at their beginning: what they are given goes into their slots and comes back as it is."""
+
+    def __init__(self, data: Tensor, slots: Sequence[int]) -> None:
+        super().__init__(layers=[])
+        self._data, self._slots = data, torch.tensor(slots, device=data.device)
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kw: Any) -> Any:
+        """Keys and values [n, Hkv, T, D] from the sequences' first token on."""
+        tokens = key_states.shape[2]
+        self._data[layer_idx, 0, self._slots, :, :tokens] = key_states
+        self._data[layer_idx, 1, self._slots, :, :tokens] = value_states
+        return key_states, value_states
 
 
 class Tails(Cache):  # type: ignore[misc]
@@ -50,6 +66,10 @@ class Tails(Cache):  # type: ignore[misc]
         cache = KVCache([(layer[0, one], layer[1, one]) for layer in self._data], base=self.base)
         cache.fill(self.base + self.lengths[b])
         return cache
+
+    def fresh(self, slots: Sequence[int]) -> Fresh:
+        """Empty sequences that are read together."""
+        return Fresh(self._data, slots)
 
     def take(self, b: int, tokens: int) -> None:
         """Sequence b now holds so many tokens of its own."""

@@ -96,9 +96,10 @@ def decode_attention(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """As dense_attention for few queries over many keys: the keys are split among the processors, and then merged.
 
-    With `pages` only the keys on these pages count. With `mass_block` the third result is each query's share of
-    attention per block of so many keys, float32 [B, H, Tq, ceil(Tk / mass_block)], a power of two of at least 16;
-    else it is None. q [B, H, Tq, D]; several prompts' queries over one shared prefix go in as Tq, causal=False.
+    With `pages` only the keys on these pages count, and k and v may lie in pinned host memory, read where they are.
+    With `mass_block` the third result is each query's share of attention per block of so many keys, float32 [B, H, Tq,
+    ceil(Tk / mass_block)], a power of two of at least 16; else it is None. q [B, H, Tq, D]; several prompts' queries
+    over one shared prefix go in as Tq, causal=False.
     """
     operation = _module("decode_attention", q.device).decode_attention
     result: tuple[Tensor, Tensor, Tensor | None] = operation(

@@ -53,7 +53,7 @@ def check(
     for name, x in (("q", q), ("k", k), ("v", v)):
         if x.dim() != 4:
             raise ArgumentError(name, f"of shape {list(x.shape)}", "[batch, heads, tokens, head_dim]")
-        if x.device != q.device:
+        if x.device != q.device and not (pages is not None and x.is_pinned()):
             raise ArgumentError(name, f"on {x.device}", f"on {q.device}, as q")
         if x.stride(3) != 1 and x.numel() and not (x.dtype == FP8 and name == "v"):
             raise ArgumentError(name, f"strided {x.stride()}", "contiguous in its last dimension")

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from engine.batch import TOGETHER
 from engine.cache import KVCache
 from engine.decoding import Decoding
 from engine.host_cache import HostCache
@@ -81,10 +82,14 @@ def answer(model: Any, prefix: Prefix, batch: int, *, rounds: int = 3) -> dict[s
     for _ in range(rounds + 1):
         torch.cuda.synchronize()
         began = time.perf_counter()
-        for b in range(batch):
-            decoding.tails.take(b, 0)
-            logits = decoding.read(b, list(range(QUESTION)))
-            logits.argmax().item()
+        for b in range(0, batch, TOGETHER):
+            slots = range(b, min(b + TOGETHER, batch))
+            for slot in slots:
+                decoding.tails.take(slot, 0)
+            if batch == 1:
+                decoding.read(0, list(range(QUESTION))).argmax().item()
+            else:
+                decoding.read_together(slots, [list(range(QUESTION))] * len(slots)).argmax().item()
         read = time.perf_counter()
         decoding.going(range(batch))
         tokens = [0] * batch

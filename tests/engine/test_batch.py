@@ -47,6 +47,15 @@ def test_every_question_is_answered_as_it_would_be_alone(engine: Engine, context
         assert replies[i].stats.suffix_tokens == len(question)
 
 
+def test_questions_read_together_get_the_same_answers(
+    engine: Engine, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = engine.batch(context, QUESTIONS, sampling=LIMIT, slots=5)
+    monkeypatch.setattr(batch, "_together", 4)  # as on a GPU
+    for reply in batch:
+        assert list(reply.token_ids) == alone(engine, context, QUESTIONS[reply.index], LIMIT)
+
+
 def test_answers_of_different_lengths_leave_their_slots_to_the_next(engine: Engine, context: Context) -> None:
     stop = engine.model.decode(alone(engine, context, QUESTIONS[0], LIMIT)[3:4])
     sampling = Sampling(max_new_tokens=12, stop=(stop,))

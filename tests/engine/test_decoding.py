@@ -58,6 +58,20 @@ def test_reading_and_stepping_follow_one_forward_pass(
     assert decoding.tails.lengths == [27, QUESTION + 20]
 
 
+@pytest.mark.parametrize(("place", "allowed"), [("device", 1e-3), ("host", 0.1)])
+def test_questions_read_together_are_read_as_one_by_one(
+    model: LanguageModel, expected: torch.Tensor, place: str, allowed: float
+) -> None:
+    decoding = Decoding(model, kept(model, place), batch=3, capacity=64)
+    logits = decoding.read_together([2, 0], [TOKENS[PREFIX : PREFIX + 4], TOKENS[PREFIX : PREFIX + 30]])
+    assert (logits[0] - expected[PREFIX + 3]).abs().max() <= allowed
+    assert (logits[1] - expected[PREFIX + 29]).abs().max() <= allowed
+    decoding.going([0, 2])
+    both = decoding.step([TOKENS[PREFIX + 30], 0, TOKENS[PREFIX + 4]])
+    assert (both[0] - expected[PREFIX + 30]).abs().max() <= allowed
+    assert (both[2] - expected[PREFIX + 4]).abs().max() <= allowed
+
+
 def test_a_slot_that_stands_still_stays_as_it_is(model: LanguageModel, expected: torch.Tensor) -> None:
     decoding = Decoding(model, kept(model, "device"), batch=2, capacity=64, chunk_tokens=32)
     decoding.read(0, TOKENS[PREFIX : PREFIX + 5])
