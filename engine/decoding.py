@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.attention import attending
 from engine.events import CancelToken
+from engine.int8 import stepping
 from engine.prefill import Report, chunk_spans, prefill_segment
 from engine.prefix import Prefix
 from engine.provenance import Provenance
@@ -110,7 +111,8 @@ class Decoding:
         """Feed one token to every sequence; logits [B, vocab], valid until the next step."""
         self._tokens.copy_(torch.tensor(tokens))
         if self._model.device.type != "cuda":
-            self._logits = self._run()
+            with stepping():
+                self._logits = self._run()
         elif self._graph is not None:
             self._graph.replay()
         elif self._steps == 0:

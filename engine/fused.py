@@ -145,6 +145,7 @@ def _add(hidden: Tensor, linear: nn.Linear, x: Tensor) -> Tensor:
     """hidden + linear(x); on a GPU the product itself adds."""
     bias: Tensor | None = linear.bias
     if bias is not None or hidden.device.type == "cpu":
-        return hidden + torch.nn.functional.linear(x, linear.weight, bias)
+        added: Tensor = linear(x)
+        return added.add_(hidden)
     rows = torch.addmm(hidden.view(-1, hidden.shape[-1]), x.view(-1, x.shape[-1]), linear.weight.t())
     return rows.view(hidden.shape)

@@ -20,6 +20,7 @@ from engine.events import OnProgress, Progress
 from engine.fingerprint import ModelFingerprint, digest_files, digest_json
 from engine.fused import fuse
 from engine.hardware import pick_device, pick_dtype
+from engine.int8 import use_int8_steps
 
 DEFAULT_NAMES = ("default", default_model.NAME)
 SENTINEL = "\u2063corpus\u2063"
@@ -89,6 +90,7 @@ class LanguageModel:
         made = cls(model, tokenizer, name=name, fingerprint=fingerprint)
         require_agreement(source, model, lambda ids: made.logits(made.step(ids, made.new_cache(len(ids)))))
         fuse(model.model)
+        use_int8_steps(model)
         if on_progress:
             on_progress(Progress("load", 1, 1))
         return made

@@ -1,12 +1,17 @@
-"""Decode attention on a CPU: torch's flash kernel over what is read, nothing copied that is contiguous already."""
+"""Decode attention on a CPU: few rows read many keys once, all sequences and heads of a group in one product."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from kernels.cpu.dense_attention import dense_attention
 from kernels.pages import Pages
+from kernels.problem import FP8, Problem, check
 from kernels.reference.decode_attention import decode_attention as reference
+
+FEW = 1 << 24
+"""Rows x keys up to which their scores are kept at once (64 MB)."""
 
 
 def decode_attention(
@@ -22,11 +27,36 @@ def decode_attention(
     v_scale: Tensor | None = None,
     mass_block: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """As kernels.reference.decode_attention, which also serves pages and attention mass here."""
-    if pages is not None or mass_block is not None:
+    """As kernels.dispatch.decode_attention; scores are rounded to the dtype of q, everything behind them is float32."""
+    sizes = check(q, k, v, scale=scale, causal=causal, kv_lens=kv_lens, pages=pages, k_scale=k_scale, v_scale=v_scale)
+    single = q.shape[2] == 1 or not causal
+    if pages is not None or k.dtype == FP8 or not k.shape[2] or (mass_block is not None and not single):
         return reference(
             q, k, v, scale=scale, causal=causal, kv_lens=kv_lens, pages=pages, k_scale=k_scale, v_scale=v_scale,
             mass_block=mass_block,
         )  # fmt: skip
-    out, lse = dense_attention(q, k, v, scale=scale, causal=causal, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale)
-    return out, lse, None
+    if not single or (sizes.batch * sizes.heads * sizes.q_len * sizes.kv_len > FEW and mass_block is None):
+        return *dense_attention(q, k, v, scale=scale, causal=causal, kv_lens=kv_lens), None
+    return _few(q, k, v, sizes, kv_lens, mass_block)
+
+
+def _few(
+    q: Tensor, k: Tensor, v: Tensor, sizes: Problem, kv_lens: Tensor | None, mass_block: int | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Every query sees every key of its sequence."""
+    longest = sizes.kv_len if kv_lens is None else int(kv_lens.max())
+    rows = (q * sizes.scale).reshape(sizes.batch * sizes.kv_heads, -1, sizes.head_dim)
+    k, v = (x[:, :, :longest].reshape(-1, longest, sizes.head_dim) for x in (k, v))
+    scores = (rows @ k.transpose(1, 2)).float()
+    if kv_lens is not None and int(kv_lens.min()) < longest:
+        behind = torch.arange(longest) >= kv_lens.repeat_interleave(sizes.kv_heads).unsqueeze(1)
+        scores.masked_fill_(behind.unsqueeze(1), -torch.inf)
+        v = v.masked_fill(behind.unsqueeze(2), 0)  # whatever padding holds
+    lse = scores.logsumexp(-1, keepdim=True)
+    shares = scores.sub_(lse.masked_fill(lse == -torch.inf, 0)).exp_()
+    out = (shares.to(v.dtype) @ v).view(q.shape)
+    mass = None
+    if mass_block is not None:
+        whole = torch.nn.functional.pad(shares, (0, -(-sizes.kv_len // mass_block) * mass_block - longest))
+        mass = whole.view(*q.shape[:3], -1, mass_block).sum(-1)
+    return out, lse.view(q.shape[:3]), mass

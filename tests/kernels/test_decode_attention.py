@@ -23,6 +23,11 @@ SHAPES = [
 LONG = [(1, 8, 1, 1, 4097, 128), (2, 8, 2, 5, 9000, 96), (1, 4, 1, 100, 4097, 64), (3, 4, 4, 1, 17, 128)]
 
 
+def rounded(place: str, dtype: torch.dtype) -> bool:
+    """Whether scores are kept in bfloat16 there: torch's CPU products have no wider output."""
+    return place == "cpu" and dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("shape", SHAPES if INTERPRETED else SHAPES + LONG, ids=str)
 def test_agrees_with_the_reference(
@@ -37,7 +42,7 @@ def test_agrees_with_the_reference(
             assert mass is None
             assert (out.dtype, lse.dtype) == (dtype, torch.float32)
             want = dense_attention(q.double(), k.double(), v.double(), causal=causal)
-            assert_close((out, lse), want, dtype, f"{dtype} {causal}")
+            assert_close((out, lse), want, dtype, f"{dtype} {causal}", scores_rounded=rounded(place, dtype))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -49,7 +54,12 @@ def test_sequences_of_a_batch_have_their_own_lengths(place: str, monkeypatch: py
         k[1, :, 64:], v[1, :, 64:], v[2, :, 17:] = torch.nan, torch.nan, torch.nan  # whatever padding holds
         poison(device)
         out, lse, _ = decode_attention(q, k, v, kv_lens=kv_lens)
-        assert_close((out, lse), reference(q.double(), k.double(), v.double(), kv_lens=kv_lens)[:2], dtype)
+        assert_close(
+            (out, lse),
+            reference(q.double(), k.double(), v.double(), kv_lens=kv_lens)[:2],
+            dtype,
+            scores_rounded=rounded(place, dtype),
+        )
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -127,7 +137,7 @@ def test_a_shared_prefix_gives_what_each_query_alone_would_get(
                 for prefix, x in ((prefix_k, k), (prefix_v, v))
             )
             want = dense_attention(q[b : b + 1].double(), keys, values)
-            assert_close((out[b : b + 1], lse[b : b + 1]), want, dtype)
+            assert_close((out[b : b + 1], lse[b : b + 1]), want, dtype, scores_rounded=rounded(place, dtype))
 
 
 def test_bad_pages_are_named() -> None:
