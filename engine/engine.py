@@ -18,11 +18,13 @@ from engine.decoding import Decoding
 from engine.errors import PromptTooLong, StoreError
 from engine.events import CancelToken, OnProgress, Progress
 from engine.generate import Generation
+from engine.host_cache import HostCache
+from engine.memory_plan import MemoryPlan, free_memory, plan_memory
 from engine.model import LanguageModel
 from engine.policies.base import Policy
 from engine.policies.dense import Dense
 from engine.prefill import Report, chunk_spans, prefill_segment
-from engine.prefix import ResidentPrefix
+from engine.prefix import HostPrefix, Prefix, ResidentPrefix
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -52,12 +54,12 @@ class Context:
     """A prefix whose KV is in memory: tokens, cache, and how it came to be."""
 
     tokens: list[int]
-    cache: KVCache = field(repr=False)
+    cache: KVCache | HostCache = field(repr=False)
     stats: PrefillStats
-    prefix: ResidentPrefix = field(init=False, repr=False)
+    prefix: Prefix = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.prefix = ResidentPrefix(self.cache)
+        self.prefix = HostPrefix(self.cache) if isinstance(self.cache, HostCache) else ResidentPrefix(self.cache)
 
 
 class Engine:
@@ -78,8 +80,7 @@ class Engine:
         self.model, self.store, self.policy = model, store, policy or Dense()
         self.codec, self.salt = model.fingerprint.dtype if codec == "raw" else codec, salt
         self.chunk_tokens = chunk_tokens or (16384 if gpu else 1024)
-        segment = segment_tokens or (131072 if gpu else 4096)
-        self.segment_chunks = max(1, segment // self.chunk_tokens)
+        self.segment_tokens = max(segment_tokens or (131072 if gpu else 4096), self.chunk_tokens)
 
     @property
     def namespace(self) -> Namespace:
@@ -110,6 +111,14 @@ class Engine:
         if tokens + reserve > self.model.window:
             raise PromptTooLong(tokens + reserve, self.model.window)
 
+    def plan(self, tokens: int) -> MemoryPlan:
+        """Where the KV of so many tokens would go and how they would be cut; raises DoesNotFit."""
+        m = self.model
+        return plan_memory(
+            m.fingerprint, m.config, tokens, free_memory(m.device),
+            chunk_tokens=self.chunk_tokens, segment_tokens=self.segment_tokens,
+        )  # fmt: skip
+
     def context(
         self,
         tokens: Sequence[int],
@@ -120,17 +129,19 @@ class Engine:
     ) -> Context:
         """KV of `tokens`: the longest verified prefix from the store, the rest prefilled and saved segment by segment.
 
-        Raises PromptTooLong before any work, Cancelled at a chunk's end (finished segments stay in the store).
+        Raises PromptTooLong and DoesNotFit before any work, Cancelled at a chunk's end (finished segments stay in the
+        store).
         """
         tokens = list(tokens)
         self.check_fits(len(tokens), 1)
-        spans = chunk_spans(len(tokens), self.chunk_tokens)
-        cache = self.model.new_cache(len(tokens))
+        plan = self.plan(len(tokens))
+        spans = chunk_spans(len(tokens), plan.chunk_tokens)
+        cache = self.model.new_cache(len(tokens), plan.placement)
         started = time.perf_counter()
         parent, reason = self._restore(tokens, spans, cache, cancel, on_progress)
         cached, restored = cache.length, time.perf_counter() - started
         started = time.perf_counter()
-        density, recall = self._prefill(tokens, spans, cache, parent, save, cancel, on_progress)
+        density, recall = self._prefill(tokens, spans, plan, cache, parent, save, cancel, on_progress)
         seconds = time.perf_counter() - started
         stats = PrefillStats(len(tokens), cached, seconds, restored, density, recall, reason)
         return Context(tokens, cache, stats)
@@ -209,13 +220,15 @@ class Engine:
         self,
         tokens: list[int],
         spans: list[tuple[int, int]],
-        cache: KVCache,
+        cache: KVCache | HostCache,
         cancel: CancelToken | None,
         on_progress: OnProgress | None,
     ) -> tuple[str | None, str | None]:
         """Fill the cache from the store; returns the last chunk's key and why it went no further."""
         if self.store is None:
             return None, None
+        if isinstance(cache, HostCache):
+            return None, "KV in host memory is not kept in the session store yet"
         prefix = self.store.longest_prefix(self.namespace, tokens, spans)
 
         def restored(done: int) -> None:
@@ -234,7 +247,8 @@ class Engine:
         self,
         tokens: list[int],
         spans: list[tuple[int, int]],
-        cache: KVCache,
+        plan: MemoryPlan,
+        cache: KVCache | HostCache,
         parent: str | None,
         save: bool,
         cancel: CancelToken | None,
@@ -246,10 +260,11 @@ class Engine:
         layers = len(self.model.decoder.layers)
         report = Report(on_progress, done=done, total=len(tokens), layers=layers) if on_progress else None
         under = Attending(self.policy)
-        for i in range(0, len(todo), self.segment_chunks):
-            segment = todo[i : i + self.segment_chunks]
+        together = max(1, plan.segment_tokens // plan.chunk_tokens)
+        for i in range(0, len(todo), together):
+            segment = todo[i : i + together]
             prefill_segment(self.model.decoder, cache, tokens, segment, attends=under, cancel=cancel, report=report)
-            if save and self.store is not None:
+            if save and self.store is not None and isinstance(cache, KVCache):
                 parent = self._save(parent, tokens, segment, cache)
                 save = parent is not None
         return under.density, under.recall.mean

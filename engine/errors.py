@@ -53,6 +53,21 @@ class Cancelled(EngineError):
         super().__init__("Stopped.")
 
 
+class DoesNotFit(EngineError):
+    """Neither the device nor the host has room for a prompt's KV."""
+
+    def __init__(self, tokens: int, device: int, device_free: int, host: int, host_free: int) -> None:
+        self.tokens, self.device, self.device_free, self.host, self.host_free = (
+            tokens, device, device_free, host, host_free,
+        )  # fmt: skip
+        gib = 2**30
+        beside = f", and {host / gib:.1f} GiB of host memory ({host_free / gib:.1f} GiB are free)" if host else ""
+        super().__init__(
+            f"{tokens:,} tokens need at least {device / gib:.1f} GiB of device memory ({device_free / gib:.1f} GiB are "
+            f"free){beside}. Use mode 'packed', remove documents, or take a smaller model or a larger device."
+        )
+
+
 class HostMemoryRefused(EngineError):
     """The system gave no pinned host memory."""
 

@@ -20,6 +20,7 @@ from engine.events import OnProgress, Progress
 from engine.fingerprint import ModelFingerprint, digest_files, digest_json
 from engine.fused import fuse
 from engine.hardware import pick_device, pick_dtype
+from engine.host_cache import HostCache
 from engine.int8 import use_int8_steps
 
 DEFAULT_NAMES = ("default", default_model.NAME)
@@ -142,10 +143,11 @@ class LanguageModel:
 
     # -- tensors ------------------------------------------------------------------------------------------------------
 
-    def new_cache(self, capacity: int) -> KVCache:
-        """An empty KV cache with room for `capacity` tokens."""
+    def new_cache(self, capacity: int, placement: str = "device") -> Any:
+        """An empty KVCache with room for `capacity` tokens; a HostCache where `placement` is "host"."""
         f = self.fingerprint
-        return KVCache.empty(f.layers, f.kv_heads, f.head_dim, capacity=capacity, dtype=self.dtype, device=self.device)
+        make = HostCache if placement == "host" else KVCache.empty
+        return make(f.layers, f.kv_heads, f.head_dim, capacity=capacity, dtype=self.dtype, device=self.device)
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
