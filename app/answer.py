@@ -38,7 +38,10 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStats:
-    """What the answer took. Times in seconds; rates in tokens per second; null where it does not apply."""
+    """What the answer took. Times in seconds; rates in tokens per second; null where it does not apply.
+
+    `mode` is "none" where the model was asked without documents; `finish_reason` "length" where the answer was cut.
+    """
 
     prompt_tokens: int
     cached_tokens: int
@@ -46,10 +49,11 @@ class AnswerStats:
     ttft_s: float
     decode_tok_s: float | None
     policy: str
-    mode: Mode
+    mode: Mode | Literal["none"]
     density: float | None
     recall: float | None
     answer_tokens: int
+    finish_reason: Literal["stop", "length"] = "stop"
 
     @property
     def line(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -196,9 +196,10 @@ class Collection:
         spoken_for = len(head) + len(tail) + reserve
         return Budget(model.window, model.effective_window, model.packed_window, spoken_for)
 
-    def _prepare(
+    def prepare(
         self, engine: Engine, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None
     ) -> Prepared:
+        """The prompt for a question: mode chosen, corpus packed. Raises EmptyCollection, NoSuchCollection."""
         documents, cache = self._texts(), self._token_cache(engine)
         encode = engine.model.encode_with_offsets
         head, tail = self._frame(engine, question, history)
@@ -215,10 +216,10 @@ class Collection:
 
     def warm(self, *, on_progress: OnProgress | None = None, cancel: CancelToken | None = None) -> WarmReport:
         """Read the whole collection into the session store now, so that the next question starts at once."""
-        with self.library.turn():
+        with self.library.turn(cancel):
             engine = self.library.load_engine(on_progress)
-            prepared = self._prepare(engine, "", "whole", (), None)
-            context = self._context(engine, prepared, cancel, on_progress)
+            prepared = self.prepare(engine, "", "whole", (), None)
+            context = self.read(engine, prepared, cancel, on_progress)
         stats = context.stats
         return WarmReport(stats.prompt_tokens, stats.cached_tokens, stats.prefill_seconds)
 
@@ -228,7 +229,7 @@ class Collection:
         """Read the whole collection and keep it as a session of that name, which is never evicted."""
         report = self.warm(on_progress=on_progress, cancel=cancel)
         engine = self.library.engine
-        prepared = self._prepare(engine, "", "whole", (), None)
+        prepared = self.prepare(engine, "", "whole", (), None)
         spans = chunk_spans(len(prepared.prefix), engine.chunk_tokens)
         digest = prepared.packed.digest
         return self.library.store.pin(name, engine.namespace, prepared.prefix, spans, pack=digest), report
@@ -236,7 +237,7 @@ class Collection:
     def kept(self) -> Kept:
         """What of the whole collection the session store would give back, and why no more."""
         engine = self.library.engine
-        prefix = self._prepare(engine, "", "whole", (), None).prefix
+        prefix = self.prepare(engine, "", "whole", (), None).prefix
         found = self.library.store.longest_prefix(
             engine.namespace, prefix, chunk_spans(len(prefix), engine.chunk_tokens)
         )
@@ -249,11 +250,14 @@ class Collection:
         mode: ModeChoice = "auto",
         history: Sequence[Turn] = (),
         max_new_tokens: int | None = None,
+        sampling: Sampling | None = None,
         on_progress: OnProgress | None = None,
         cancel: CancelToken | None = None,
     ) -> Answer:
         """The answer, complete. Raises EmptyCollection, NoSuchCollection, PromptTooLong, Cancelled, …"""
-        stream = self.stream(question, mode=mode, history=history, max_new_tokens=max_new_tokens, cancel=cancel)
+        stream = self.stream(
+            question, mode=mode, history=history, max_new_tokens=max_new_tokens, sampling=sampling, cancel=cancel
+        )
         for event in stream.events():
             if on_progress and not isinstance(event, str | Answer):
                 on_progress(event)
@@ -267,42 +271,51 @@ class Collection:
         mode: ModeChoice = "auto",
         history: Sequence[Turn] = (),
         max_new_tokens: int | None = None,
+        sampling: Sampling | None = None,
         cancel: CancelToken | None = None,
     ) -> AnswerStream:
-        """The answer as it is made: iterate for text pieces, then read `.answer`."""
+        """The answer as it is made: iterate for text pieces, then read `.answer`.
+
+        `sampling` says how tokens are drawn (default: greedy, up to the settings' max_new_tokens); `max_new_tokens`
+        goes before its limit.
+        """
         if not question.strip():
             raise NotAnswerable("The question is empty. Ask something about the documents.")
+        drawn = self.drawn(sampling, max_new_tokens)
 
         def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
-            with self.library.turn():
-                return self._answer(question, mode, history, max_new_tokens, emit, token)
+            with self.library.turn(token):
+                return self._answer(question, mode, history, drawn, emit, token)
 
         return AnswerStream(work, cancel)
+
+    def drawn(self, sampling: Sampling | None, max_new_tokens: int | None) -> Sampling:
+        """How tokens are drawn: as asked, else greedily up to the settings' limit."""
+        if sampling is None:
+            return Sampling(max_new_tokens=max_new_tokens or self.library.settings.max_new_tokens)
+        return replace(sampling, max_new_tokens=max_new_tokens or sampling.max_new_tokens)
 
     def _answer(
         self,
         question: str,
         mode: ModeChoice,
         history: Sequence[Turn],
-        max_new_tokens: int | None,
+        sampling: Sampling,
         emit: Callable[[Event], None],
         cancel: CancelToken,
     ) -> Answer:
         engine = self.library.load_engine(emit)
         started = time.perf_counter()
-        prepared = self._prepare(engine, question, mode, history, max_new_tokens)
-        limit = max_new_tokens or self.library.settings.max_new_tokens
-        engine.check_fits(len(prepared.prefix) + len(prepared.tail), limit)
-        context = self._context(engine, prepared, cancel, emit)
-        generation = engine.generate(
-            context, prepared.tail, sampling=Sampling(max_new_tokens=limit), cancel=cancel, on_progress=emit
-        )
+        prepared = self.prepare(engine, question, mode, history, sampling.max_new_tokens)
+        engine.check_fits(len(prepared.prefix) + len(prepared.tail), sampling.max_new_tokens)
+        context = self.read(engine, prepared, cancel, emit)
+        generation = engine.generate(context, prepared.tail, sampling=sampling, cancel=cancel, on_progress=emit)
         first: float | None = None
         for piece in generation:
             first = first or time.perf_counter() - started
             emit(piece)
         assert generation.stats is not None
-        citations = self._cite(engine, context, prepared, question, generation.text, cancel)
+        citations = self.cite(engine, context, prepared, question, generation.text, cancel)
         stats = AnswerStats(
             prompt_tokens=len(context.tokens) + len(prepared.tail),
             cached_tokens=context.stats.cached_tokens,
@@ -314,10 +327,11 @@ class Collection:
             density=context.stats.density,
             recall=context.stats.recall,
             answer_tokens=len(generation.token_ids),
+            finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
         )
         return Answer(generation.text.strip(), citations, stats, prepared.reason[0].upper() + prepared.reason[1:])
 
-    def _context(
+    def read(
         self, engine: Engine, prepared: Prepared, cancel: CancelToken | None, on_progress: OnProgress | None
     ) -> Context:
         """The prefix's KV; only whole corpora are worth keeping, passages change with the question."""
@@ -328,14 +342,14 @@ class Collection:
             self.library.measure(engine.model.name, computed, context.stats.prefill_seconds)
         return context
 
-    def _cite(
+    def cite(
         self,
         engine: Engine,
         context: Context,
         prepared: Prepared,
         question: str,
         answer: str,
-        cancel: CancelToken,
+        cancel: CancelToken | None,
     ) -> tuple[Citation, ...]:
         """Quotes of the answer resolved, then the sentence that the model picks as proof, verbatim."""
         found = [resolve(quote, prepared.packed.entries) for quote in quotes(answer)]

@@ -22,8 +22,11 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from app.collection import Collection
     from engine.engine import Engine
-    from engine.events import OnProgress
+    from engine.events import CancelToken, OnProgress
     from engine.store import Store
+
+LOOK_UP_S = 0.2
+"""How often who waits for the engine looks whether it was called away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +141,15 @@ class Library:
             return self._store
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """The engine for one caller at a time."""
-        with self._turn:
+    def turn(self, cancel: CancelToken | None = None) -> Iterator[None]:
+        """The engine for one caller at a time; who waits with a cancel token can be called away (raises Cancelled)."""
+        while not self._turn.acquire(timeout=LOOK_UP_S):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+        try:
             yield
+        finally:
+            self._turn.release()
 
     def measured_rate(self, model: str) -> float | None:
         """Prefill tokens per second of a model on this machine, from the last prefills; None before the first."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import anyio
 
 from app.answer import Answer
 from engine.errors import Cancelled
@@ -12,19 +15,21 @@ from engine.events import CancelToken, Progress
 
 __all__ = ["AnswerStream", "CancelToken", "Cancelled", "Event", "Progress"]
 
+ENDED_S = 0.01
+"""How often a coroutine looks whether the thread that it stopped has ended."""
 Event = Progress | str | Answer
 Work = Callable[[Callable[[Event], None], CancelToken], Answer]
 
 
 class AnswerStream:
-    """Iterate it for the answer's text pieces, or `events()` for progress too; `answer` is there afterwards.
+    """Iterate it, with `for` or `async for`, for the answer's text pieces, or `events()` and `aevents()` for progress
+    too; `answer` is there afterwards.
 
     The work runs in a thread of its own and stops within a chunk when the reader stops reading.
     """
 
     def __init__(self, work: Work, cancel: CancelToken | None = None) -> None:
         self._work, self._cancel = work, cancel or CancelToken()
-        self._queue: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
         self._started = False
         self.answer: Answer | None = None
 
@@ -35,29 +40,58 @@ class AnswerStream:
     def __iter__(self) -> Iterator[str]:
         return (event for event in self.events() if isinstance(event, str))
 
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async for event in self.aevents():
+            if isinstance(event, str):
+                yield event
+
     def events(self) -> Iterator[Event]:
         """Progress, text pieces, and the Answer last. Raises what the work raised."""
-        if self._started:
-            raise RuntimeError("an AnswerStream can be read once")
-        self._started = True
-        worker = threading.Thread(target=self._run, name="omnibus-answer", daemon=True)
-        worker.start()
+        waiting: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+        worker = self._start(waiting.put)
         try:
-            while True:
-                event = self._queue.get()
-                if isinstance(event, BaseException):
-                    raise event
-                if isinstance(event, Answer):
-                    self.answer = event
-                    yield event
-                    return
-                yield event
+            while self.answer is None:
+                yield self._taken(waiting.get())
         finally:
             self._cancel.cancel()
             worker.join()
 
-    def _run(self) -> None:
+    async def aevents(self) -> AsyncIterator[Event]:
+        """The same for a coroutine: the event loop is never held up, and cancelling the task stops the work."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Queue[Event | BaseException] = asyncio.Queue()
+
+        def put(event: Event | BaseException) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(waiting.put_nowait, event)
+
+        worker = self._start(put)
         try:
-            self._queue.put(self._work(self._queue.put, self._cancel))
+            while self.answer is None:
+                yield self._taken(await waiting.get())
+        finally:
+            self._cancel.cancel()
+            while worker.is_alive():  # no await may be cut short here: the engine is free only when the thread ends
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(ENDED_S)
+
+    def _start(self, put: Callable[[Event | BaseException], None]) -> threading.Thread:
+        if self._started:
+            raise RuntimeError("an AnswerStream can be read once")
+        self._started = True
+        worker = threading.Thread(target=self._run, args=(put,), name="omnibus-answer", daemon=True)
+        worker.start()
+        return worker
+
+    def _taken(self, event: Event | BaseException) -> Event:
+        if isinstance(event, BaseException):
+            raise event
+        if isinstance(event, Answer):
+            self.answer = event
+        return event
+
+    def _run(self, put: Callable[[Event | BaseException], None]) -> None:
+        try:
+            put(self._work(put, self._cancel))
         except BaseException as error:
-            self._queue.put(error)
+            put(error)
