@@ -15,6 +15,7 @@ from engine import default_model
 from engine.model import LanguageModel
 
 ROOT = Path(__file__).parents[1]
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 512}
 SAMPLES = ROOT / "data" / "samples"
 KEPT = ROOT / ".cache" / "omnibus"
 
@@ -62,6 +63,7 @@ def random_models(tmp_path_factory: pytest.TempPathFactory, default_model_path: 
     from transformers import (
         AutoModelForCausalLM,
         AutoTokenizer,
+        Glm4Config,
         LlamaConfig,
         MistralConfig,
         Phi3Config,
@@ -87,6 +89,8 @@ def random_models(tmp_path_factory: pytest.TempPathFactory, default_model_path: 
         "qwen2": Qwen2Config(**common),
         "qwen3": Qwen3Config(**common, head_dim=32),
         "phi3": Phi3Config(**common),
+        "glm4": Glm4Config(**common, head_dim=16),
+        "yarn": Qwen2Config(**common, rope_parameters=YARN),
         "smollm3": SmolLM3Config(**{**common, "num_hidden_layers": 4}),  # every fourth layer has no positions
     }
     folders: dict[str, Path] = {}

@@ -17,7 +17,7 @@ SMALL = {"vocab_size": 96, "hidden_size": 64, "intermediate_size": 128, "num_hid
          "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": None}  # fmt: skip
 
 
-@pytest.mark.parametrize("family", sorted(FUSED | {"phi3"}))
+@pytest.mark.parametrize("family", sorted(FUSED | {"phi3", "glm4"}))
 def test_families_of_the_llama_kind_are_fused_and_others_are_left(family: str, random_models: dict[str, Path]) -> None:
     model = LanguageModel.load(str(random_models[family]), dtype="float32", device="cpu", home=random_models[family])
     fused = [isinstance(layer, FusedLayer) for layer in model.decoder.layers]

@@ -16,7 +16,7 @@ from engine.model import LanguageModel
 from engine.policies import Dense, Streaming
 from engine.prefill import chunk_spans, prefill_segment
 
-FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3"]
+FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "glm4", "yarn"]
 TOKENS = torch.randint(0, 40000, (300,), generator=torch.Generator().manual_seed(7)).tolist()
 
 
