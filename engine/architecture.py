@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -28,6 +28,14 @@ def require_supported(source: str, model: Any) -> None:
         )
     if any(kind != "full_attention" for kind in getattr(model.config, "layer_types", None) or ()):
         raise ModelLoadError(source, "it has layers other than full attention, which Omnibus does not run yet.")
+
+
+def require_weights(source: str, found: Mapping[str, Any]) -> None:
+    """Raise ModelLoadError where the files lack weights or hold another model's; transformers would make them up."""
+    for kind, wrong in (("missing_keys", "lack"), ("mismatched_keys", "hold in another shape")):
+        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in found.get(kind, ()))
+        if names:
+            raise ModelLoadError(source, f"its files {wrong} {len(names)} weights of this architecture, {names[0]} first.")
 
 
 def usable_window(config: Any) -> int:

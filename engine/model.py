@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine import attention, default_model
-from engine.architecture import require_agreement, require_supported, usable_window
+from engine.architecture import require_agreement, require_supported, require_weights, usable_window
 from engine.cache import KVCache
 from engine.errors import ModelLoadError, ModelNotFound
 from engine.events import OnProgress, Progress
@@ -80,11 +80,12 @@ class LanguageModel:
         dense = {"quantization_config": GgufConfig(dequantize=True)} if options else {}
         try:
             tokenizer = AutoTokenizer.from_pretrained(place, **options)
-            model = AutoModelForCausalLM.from_pretrained(
-                place, dtype=number, attn_implementation=attention.NAME, **options, **dense
+            model, found = AutoModelForCausalLM.from_pretrained(
+                place, dtype=number, attn_implementation=attention.NAME, output_loading_info=True, **options, **dense
             )
         except Exception as error:
             raise _load_error(source, place, error) from error
+        require_weights(source, found)
         require_supported(source, model)
         model.eval().requires_grad_(False).to(target)
         fingerprint = _fingerprint(model, tokenizer, name, Path(place), options.get("gguf_file"), home)

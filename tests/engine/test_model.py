@@ -61,6 +61,15 @@ def test_truncated_weights_are_refused(random_models: dict[str, Path], tmp_path:
         LanguageModel.load(str(broken), home=tmp_path)
 
 
+def test_weights_of_another_architecture_are_refused(random_models: dict[str, Path], tmp_path: Path) -> None:
+    """Without this, transformers fills what it lacks with random numbers and only warns."""
+    folder = tmp_path / "mixed"
+    shutil.copytree(random_models["llama"], folder)
+    shutil.copy(random_models["phi3"] / "model.safetensors", folder)
+    with pytest.raises(ModelLoadError, match=r"lack \d+ weights of this architecture"):
+        LanguageModel.load(str(folder), home=tmp_path)
+
+
 def test_other_weights_tokenizer_or_positions_have_another_fingerprint(
     random_models: dict[str, Path], tmp_path: Path
 ) -> None:
