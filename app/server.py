@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import chat, errors, models
+from app.http import api, chat, completions, errors, models
+from app.http.gate import Gate
+from app.http.metrics import Metrics
+from app.http.queue import Queue
+from app.http.tokens import Tokens
 from app.library import Library
 
+ABOUT = "Whole books and codebases in one prompt. `model` is `llm@collection`; `llm@` asks the bare model."
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
     "script-src 'self' 'unsafe-inline' 'unsafe-eval'; connect-src 'self'; worker-src 'self' blob:; "
@@ -42,23 +48,37 @@ class Confine:
 
 
 def create_app(library: Library) -> FastAPI:
-    """The app over a library: /healthz, /v1/…, and the page at /."""
+    """The app over a library: /healthz, /metrics, /v1/…, /api/… (described in /openapi.json), and the page at /."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio
 
     from ui.page import build, mount_options
 
-    app = FastAPI(title="Omnibus", docs_url=None, redoc_url=None)
-    app.state.library = library
+    app = FastAPI(title="Omnibus", description=ABOUT, docs_url=None, redoc_url=None)
+    queue = Queue(library.settings.queue_limit)
+    metrics = Metrics(queue)
+    app.state.library, app.state.queue, app.state.metrics = library, queue, metrics
     errors.install(app)
-    app.include_router(models.router)
-    app.include_router(chat.router)
+    for routes in (models, chat, completions, api):
+        app.include_router(routes.router)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def prometheus() -> Response:
+        """Counters in Prometheus' text format."""
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         """Alive; `model_loaded` says whether the first question must wait for the model."""
         return {"status": "ok", "model_loaded": library.loaded}
 
+    @app.api_route("/v1/{rest:path}", methods=METHODS, include_in_schema=False)
+    @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
+    async def nothing(rest: str, request: Request) -> None:
+        """What the page, which takes all other paths, would answer in a shape of its own."""
+        raise HTTPException(404, f"There is no {request.method} {request.url.path}. See: /openapi.json")
+
+    app.add_middleware(Gate, settings=library.settings, tokens=Tokens(library.settings.home), metrics=metrics)
     app.add_middleware(Confine)
     mounted: FastAPI = gradio.mount_gradio_app(app, build(library), path="/", **mount_options(library))
     return mounted

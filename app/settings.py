@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     store_quota_gb: float = Field(default=50.0, gt=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
+    allowed_hosts: str = ""
+    """Names, between commas, under which the server answers besides addresses, localhost and the machine's own name."""
+    queue_limit: int = Field(default=64, ge=0)
+    """How many requests may wait for the engine; further ones are told when to come back (429)."""
     max_upload_mb: int = Field(default=64, ge=1)
 
     @property

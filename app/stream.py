@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import anyio
 
@@ -40,7 +40,7 @@ class AnswerStream:
     def __iter__(self) -> Iterator[str]:
         return (event for event in self.events() if isinstance(event, str))
 
-    async def __aiter__(self) -> AsyncIterator[str]:
+    async def __aiter__(self) -> AsyncGenerator[str, None]:
         async for event in self.aevents():
             if isinstance(event, str):
                 yield event
@@ -56,7 +56,7 @@ class AnswerStream:
             self._cancel.cancel()
             worker.join()
 
-    async def aevents(self) -> AsyncIterator[Event]:
+    async def aevents(self) -> AsyncGenerator[Event, None]:
         """The same for a coroutine: the event loop is never held up, and cancelling the task stops the work."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Queue[Event | BaseException] = asyncio.Queue()

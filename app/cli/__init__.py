@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import ask, demo, doctor, documents, models, patterns, serve, sessions
+from app.cli import ask, demo, doctor, documents, models, patterns, serve, sessions, token
 
 app = typer.Typer(
     name="omnibus",
@@ -26,6 +26,7 @@ app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.add_typer(patterns.app, name="patterns")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(token.app, name="token")
 
 
 def main() -> None:

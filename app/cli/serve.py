@@ -29,11 +29,14 @@ def serve(
     with library(model) as lib:
         import uvicorn
 
+        from app.http.tokens import Tokens
         from app.server import create_app
 
         address, number = host or lib.settings.host, lib.settings.port if port is None else port
-        if address not in ("127.0.0.1", "localhost", "::1"):
-            err.print(f"Anyone who can reach {address} can read every collection: there are no passwords yet.")
+        if address not in ("127.0.0.1", "localhost", "::1") and not Tokens(lib.settings.home).required:
+            err.print(
+                f"Anyone who can reach {address} can read every collection. Ask for tokens: omnibus token new NAME"
+            )
         err.print(f"Omnibus is on http://{address}:{number} (stop with Ctrl-C)", markup=False)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         try:

@@ -1,49 +1,43 @@
-"""POST /v1/chat/completions: a collection asked through OpenAI's protocol, streamed or not."""
+"""POST /v1/chat/completions: a collection, or the bare model, asked through OpenAI's protocol, streamed or not."""
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from app.answer import Answer, Turn
-from app.errors import NotAnswerable, explain
-from app.http.schemas import ChatMessage, ChatRequest, error_body
+from app.completion import converse
+from app.errors import NotAnswerable
+from app.http.answering import answered, streamed
+from app.http.schemas import ChatMessage, ChatRequest
 from app.stream import AnswerStream
+from engine.model import Message
 
-router = APIRouter()
-POLL_SECONDS = 0.2
-T = TypeVar("T")
+router = APIRouter(tags=["OpenAI"])
 
 
 @router.post("/v1/chat/completions", response_model=None)
 async def chat(body: ChatRequest, request: Request) -> StreamingResponse | dict[str, Any]:
     """Answer the last user message from the collection named in `model`; earlier messages are the dialogue so far."""
-    library = request.app.state.library
-    _, _, name = body.model.partition("@")
-    collection = library.collection(name or "default")
-    await anyio.to_thread.run_sync(library.require, collection.name)
-    question, history = dialogue(body.messages)
-    limit = body.limit or library.settings.max_new_tokens
-    stream = collection.stream(question, mode=body.mode, history=history, max_new_tokens=limit)
+    stream = await anyio.to_thread.run_sync(_asked, body, request)
     identity = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": body.model}
     if not body.stream:
-        answer = await _watched(request, stream, lambda: _finished(stream))
+        answer = await answered(request, stream)
         message = {"role": "assistant", "content": answer.text}
-        choice = {"index": 0, "message": message, "finish_reason": finish_reason(answer, limit)}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.stats.finish_reason}
         return {**identity, "object": "chat.completion", "choices": [choice], "usage": usage(answer), **extras(answer)}
-    events = stream.events()
-    # errors before the first token keep their status
-    first = await _watched(request, stream, lambda: _until_text(events))
-    include = body.stream_options is not None and body.stream_options.include_usage
-    pieces = _server_events(stream, first, events, identity, include, limit)
-    return StreamingResponse(pieces, media_type="text/event-stream")
+    return await streamed(request, stream, _Chunks(identity, body.include_usage))
+
+
+def collection_of(model: str) -> str:
+    """The collection that a `model` names: `llm@name`; "" asks the bare model (`llm@`), no @ the default one."""
+    _, at, name = model.partition("@")
+    return name if at else "default"
 
 
 def dialogue(messages: list[ChatMessage]) -> tuple[str, list[Turn]]:
@@ -72,85 +66,45 @@ def usage(answer: Answer) -> dict[str, Any]:
     }
 
 
-def finish_reason(answer: Answer, limit: int) -> str:
-    """Why the answer ended, in OpenAI's words."""
-    return "length" if answer.stats.answer_tokens >= limit else "stop"
-
-
 def extras(answer: Answer) -> dict[str, Any]:
     """What we add to the protocol: citations, statistics, and what the answer was based on."""
     whole = answer.to_dict()
     return {key: whole[key] for key in ("citations", "stats", "notice")}
 
 
-async def _watched(request: Request, stream: AnswerStream, work: Callable[[], T]) -> T:
-    """Run blocking work on a stream in a thread; a client that goes away stops it within a chunk."""
-
-    async def watch() -> None:
-        while not await request.is_disconnected():
-            await anyio.sleep(POLL_SECONDS)
-        stream.cancel()
-
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        try:
-            result = await anyio.to_thread.run_sync(work)
-        except Exception as error:  # kept for later: a task group would wrap it
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return result
+def _asked(body: ChatRequest, request: Request) -> AnswerStream:
+    library = request.app.state.library
+    name = collection_of(body.model)
+    sampling = body.sampling(library.settings.max_new_tokens)
+    question, history = dialogue(body.messages)
+    if not name:
+        system = "\n\n".join(m.text for m in body.messages if m.role in ("system", "developer"))
+        turns = [Message(m.role, m.text) for m in body.messages if m.role == "user" or m.role == "assistant"]
+        return converse(library, turns, system=system, sampling=sampling)
+    library.require(name)
+    stream: AnswerStream = library.collection(name).stream(question, mode=body.mode, history=history, sampling=sampling)
+    return stream
 
 
-def _finished(stream: AnswerStream) -> Answer:
-    for _ in stream.events():
-        pass
-    assert stream.answer is not None
-    return stream.answer
+class _Chunks:
+    """Makes the chunks of one stream: the role first, then text, then why it ended, then the usage if asked for."""
 
+    def __init__(self, identity: dict[str, Any], include_usage: bool) -> None:
+        self._identity, self._include, self._begun = identity, include_usage, False
 
-def _until_text(events: Iterator[Any]) -> str | Answer:
-    return next(event for event in events if isinstance(event, str | Answer))
+    def __call__(self, event: str | Answer) -> list[dict[str, Any]]:
+        chunks = [] if self._begun else [self._delta({"role": "assistant", "content": ""})]
+        self._begun = True
+        if isinstance(event, str):
+            return [*chunks, self._delta({"content": event})]
+        chunks.append(self._delta({}, event.stats.finish_reason, **extras(event)))
+        if self._include:
+            chunks.append({**self._chunk([]), "usage": usage(event)})
+        return chunks
 
+    def _delta(self, content: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+        return self._chunk([{"index": 0, "delta": content, "finish_reason": finish}], **more)
 
-async def _server_events(
-    stream: AnswerStream,
-    first: str | Answer,
-    events: Iterator[Any],
-    identity: dict[str, Any],
-    include_usage: bool,
-    limit: int,
-) -> AsyncIterator[str]:
-    """Server-sent events; when the client goes away the work stops within a chunk."""
-
-    def chunk(choices: list[dict[str, Any]], **more: Any) -> str:
-        return _event({**identity, "object": "chat.completion.chunk", "choices": choices, **more})
-
-    def delta(content: dict[str, Any], finish: str | None = None) -> list[dict[str, Any]]:
-        return [{"index": 0, "delta": content, "finish_reason": finish}]
-
-    try:
-        yield chunk(delta({"role": "assistant", "content": ""}))
-        event: Any = first
-        while event is not None:
-            if isinstance(event, str):
-                yield chunk(delta({"content": event}))
-            elif isinstance(event, Answer):
-                yield chunk(delta({}, finish_reason(event, limit)), **extras(event))
-                if include_usage:
-                    yield chunk([], usage=usage(event))
-            event = await anyio.to_thread.run_sync(next, events, None)
-    except Exception as error:
-        sentence = explain(error)
-        yield _event(error_body(sentence or "Something went wrong in Omnibus; see its log.", "server_error"))
-        if sentence is None:
-            raise
-    finally:
-        stream.cancel()
-    yield "data: [DONE]\n\n"
-
-
-def _event(value: dict[str, Any]) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        null = {"usage": None} if self._include else {}
+        return {**self._identity, "object": "chat.completion.chunk", "choices": choices, **null, **more}

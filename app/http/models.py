@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-router = APIRouter()
+router = APIRouter(tags=["OpenAI"])
 
 
 @router.get("/v1/models")

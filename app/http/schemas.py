@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from app.planner import ModeChoice
+from engine.sampling import Sampling
+
 
 class TextPart(BaseModel):
     """A part of a message; only text is taken."""
@@ -32,24 +35,89 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
-    """POST /v1/chat/completions; `model` is `llm@collection`, `mode` is ours (auto, whole, packed)."""
+class Asked(BaseModel):
+    """What every request for text can say. `model` is `llm@collection`; `llm@` asks the bare model.
+
+    What cannot be done is refused, never silently left out. `top_k`, `min_p`, `repetition_penalty` and `mode` are ours.
+    """
 
     model: str
-    messages: list[ChatMessage] = Field(min_length=1)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=1 << 20)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repetition_penalty: float | None = Field(default=None, gt=0, le=10)
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    stop: str | list[str] | None = None
     n: Literal[1] | None = 1
-    mode: Literal["auto", "whole", "packed"] = "auto"
+    frequency_penalty: Literal[0] | None = None
+    presence_penalty: Literal[0] | None = None
+    mode: ModeChoice = "auto"
 
     @property
     def limit(self) -> int | None:
-        """Longest answer asked for."""
+        """The longest answer asked for, in tokens."""
+        return self.max_tokens
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the token counts."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    def sampling(self, longest: int) -> Sampling:
+        """How tokens are drawn; what is not said is greedy and up to `longest` tokens."""
+        named = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")
+        said = {name: value for name in named if (value := getattr(self, name)) is not None}
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return Sampling(**said, stop=tuple(s for s in stop if s), max_new_tokens=self.limit or longest)
+
+
+class ChatRequest(Asked):
+    """POST /v1/chat/completions."""
+
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=1 << 20)
+    logprobs: Literal[False] | None = None
+    tools: list[Any] | None = Field(default=None, max_length=0)
+    response_format: TextFormat | None = None
+
+    @property
+    def limit(self) -> int | None:
+        """The longest answer asked for, in tokens."""
         return self.max_completion_tokens or self.max_tokens
 
 
+class TextFormat(BaseModel):
+    """The one form of answers."""
+
+    type: Literal["text"]
+
+
+class CompletionRequest(Asked):
+    """POST /v1/completions: the prompt is the question to a collection, or text that the bare model goes on with."""
+
+    prompt: str | list[str]
+    logprobs: Literal[0] | None = None
+    echo: Literal[False] | None = None
+    suffix: Literal[""] | None = None
+    best_of: Literal[1] | None = None
+
+    @property
+    def text(self) -> str:
+        """The prompt."""
+        return self.prompt if isinstance(self.prompt, str) else "".join(self.prompt[:1])
+
+
+class TokenizeRequest(BaseModel):
+    """POST /v1/tokenize: one text, as the loaded model cuts it."""
+
+    model: str | None = None
+    prompt: str
+
+
 def error_body(message: str, kind: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    """An error in OpenAI's shape."""
+    """OpenAI's error object."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

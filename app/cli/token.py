@@ -1,0 +1,66 @@
+"""omnibus token new, ls, rm: who may use the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.console import JsonOption, err, fail, library, out, print_json, print_table
+
+if TYPE_CHECKING:
+    from app.http.tokens import TokenScope
+
+app = typer.Typer(
+    help="Tokens for the server. Once one was made, nobody gets in without; they are kept as digests only.",
+    no_args_is_help=True,
+)
+NameArgument = Annotated[str, typer.Argument(help="Name of the token.", show_default=False)]
+
+
+@app.command()
+def new(
+    name: NameArgument,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="ask, manage or metrics; may be given again. Default: ask and manage.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a token and print it; it cannot be shown again."""
+    from app.http.tokens import SCOPES, Tokens
+
+    wanted = scope or ["ask", "manage"]
+    chosen: tuple[TokenScope, ...] = tuple(known for known in SCOPES if known in wanted)
+    if unknown := [s for s in wanted if s not in SCOPES]:
+        raise fail(f"There is no scope '{unknown[0]}'. Choose from: {', '.join(SCOPES)}.", 2)
+    with library() as lib:
+        secret = Tokens(lib.settings.home).new(name, chosen)
+        if as_json:
+            print_json({"name": name, "scopes": chosen, "token": secret})
+            return
+        out.print(secret, markup=False)
+        err.print(f"Keep it: only its digest is stored. It may: {', '.join(chosen)}.", style="dim", markup=False)
+
+
+@app.command()
+def ls(as_json: JsonOption = False) -> None:
+    """List the tokens, never the secrets."""
+    from app.http.tokens import Tokens
+
+    with library() as lib:
+        tokens = Tokens(lib.settings.home).all()
+        rows = [(t.name, ", ".join(t.scopes), t.created) for t in tokens]
+        if as_json:
+            print_json([{"name": t.name, "scopes": t.scopes, "created": t.created} for t in tokens])
+        else:
+            print_table(("token", "may", "made"), rows)
+
+
+@app.command()
+def rm(name: NameArgument) -> None:
+    """Take a token back; the server refuses it from then on."""
+    from app.http.tokens import Tokens
+
+    with library() as lib:
+        Tokens(lib.settings.home).remove(name)
+        out.print(f"The token '{name}' is taken back.", markup=False)

@@ -1,0 +1,149 @@
+"""/api: collections, documents, plans and sessions, for programs of our own and for generated clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from app.collection import Kept, WarmReport
+from app.errors import NotAnswerable
+from app.library import CollectionInfo, Library
+from app.planner import ModeChoice, Plan
+from app.shelf import DocumentInfo
+from app.source import SourceView
+from engine.store import Manifest
+
+router = APIRouter(prefix="/api")
+Name = Annotated[str, Path(max_length=200, description="Name of a collection.")]
+UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+Problem: dict[int | str, dict[str, Any]] = {
+    code: {"description": what, "content": {"application/json": {"schema": {"type": "object"}}}}
+    for code, what in ((400, "Cannot be done; the message says why."), (404, "There is no such thing."))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A kept session; bytes on disk, `created` in nanoseconds since 1970."""
+
+    name: str
+    tokens: int
+    bytes: int
+    created: int
+
+
+def _library(request: Request) -> Library:
+    library: Library = request.app.state.library
+    return library
+
+
+@router.get("/collections", tags=["collections"])
+def collections(request: Request) -> list[CollectionInfo]:
+    """Every collection, by name."""
+    return _library(request).collections()
+
+
+@router.delete("/collections/{name}", tags=["collections"], status_code=204, responses=Problem)
+def forget(name: Name, request: Request) -> Response:
+    """Forget a collection and its documents."""
+    _library(request).delete_collection(name)
+    return Response(status_code=204)
+
+
+@router.get("/collections/{name}/documents", tags=["documents"], responses=Problem)
+def documents(name: Name, request: Request) -> list[DocumentInfo]:
+    """Every document with its verdict, skipped ones too."""
+    _library(request).require(name)
+    return _library(request).collection(name).documents()
+
+
+@router.post(
+    "/collections/{name}/documents", tags=["documents"], status_code=201, responses=Problem, openapi_extra=UPLOAD
+)
+async def upload(
+    name: Name, request: Request, filename: Annotated[str, Query(min_length=1, max_length=200)]
+) -> DocumentInfo:
+    """Add the body as a file of that name (one of the same name is replaced); a new collection comes to be."""
+    if "\x00" in filename or "\x00" in name:
+        raise NotAnswerable("A name cannot hold a null character.")
+    data = await request.body()
+    collection = _library(request).collection(name)
+    return await anyio.to_thread.run_sync(collection.add_bytes, filename, data)
+
+
+@router.delete("/collections/{name}/documents/{path:path}", tags=["documents"], status_code=204, responses=Problem)
+def remove(name: Name, path: str, request: Request) -> Response:
+    """Take a document out of a collection."""
+    _library(request).require(name)
+    _library(request).collection(name).remove(path)
+    return Response(status_code=204)
+
+
+@router.get("/collections/{name}/source", tags=["documents"], responses=Problem)
+def source(
+    name: Name,
+    request: Request,
+    document: str,
+    char_start: Annotated[int | None, Query(ge=0)] = None,
+    char_end: Annotated[int | None, Query(ge=0)] = None,
+    context_lines: Annotated[int, Query(ge=0, le=500)] = 40,
+) -> SourceView:
+    """The lines around characters char_start..char_end of a document (its id or path)."""
+    _library(request).require(name)
+    collection = _library(request).collection(name)
+    return collection.source(document, char_start=char_start, char_end=char_end, context_lines=context_lines)
+
+
+@router.get("/collections/{name}/plan", tags=["collections"], responses=Problem)
+def plan(name: Name, request: Request, mode: ModeChoice = "auto") -> Plan:
+    """What a question would read, what of it is in the session store, and how long reading the rest takes."""
+    return _library(request).collection(name).plan(mode=mode)
+
+
+@router.get("/collections/{name}/kept", tags=["collections"], responses=Problem)
+def kept(name: Name, request: Request) -> Kept:
+    """How much of the collection the session store gives back, and why no more."""
+    return _library(request).collection(name).kept()
+
+
+@router.post("/collections/{name}/warm", tags=["collections"], responses=Problem)
+async def warm(name: Name, request: Request) -> WarmReport:
+    """Read the whole collection into the session store, in turn with questions."""
+    async with request.app.state.queue.turn():
+        return await anyio.to_thread.run_sync(_library(request).collection(name).warm)
+
+
+@router.get("/sessions", tags=["sessions"])
+def sessions(request: Request) -> list[SessionInfo]:
+    """Every kept session."""
+    return [_info(manifest) for manifest in _library(request).store.sessions()]
+
+
+@router.post("/sessions", tags=["sessions"], status_code=201, responses=Problem)
+async def pin(
+    request: Request, name: Annotated[str, Query(min_length=1, max_length=200)], collection: str
+) -> SessionInfo:
+    """Read a whole collection, unless it is kept already, and keep it as a session of that name."""
+    library = _library(request)
+    async with request.app.state.queue.turn():
+        manifest, _ = await anyio.to_thread.run_sync(library.collection(collection).pin, name)
+    return _info(manifest)
+
+
+@router.delete("/sessions/{name}", tags=["sessions"], status_code=204, responses=Problem)
+def unpin(name: str, request: Request) -> Response:
+    """Let a session go; its states are evicted when room is needed."""
+    _library(request).store.remove(name)
+    return Response(status_code=204)
+
+
+def _info(manifest: Manifest) -> SessionInfo:
+    return SessionInfo(manifest.name, len(manifest.tokens), manifest.bytes, manifest.created)

@@ -1,0 +1,54 @@
+"""Metrics: what /metrics tells Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from app.answer import AnswerStats
+from app.http.queue import Queue
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1)
+
+
+class Metrics:
+    """Counters of one server."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.registry = registry = CollectorRegistry()
+        waiting = Gauge("omnibus_queue_waiting", "Requests that wait for the engine.", registry=registry)
+        waiting.set_function(lambda: queue.waiting)
+        running = Gauge("omnibus_queue_running", "Requests that the engine works on.", registry=registry)
+        running.set_function(lambda: float(queue.running))
+        self.requests = Counter(
+            "omnibus_requests", "Answered requests.", ("method", "route", "status"), registry=registry
+        )
+        self.prompt = Counter("omnibus_prompt_tokens", "Tokens of all prompts.", registry=registry)
+        self.cached = Counter(
+            "omnibus_cached_tokens", "Tokens of them that were in the session store.", registry=registry
+        )
+        self.made = Counter("omnibus_answer_tokens", "Tokens of all answers.", registry=registry)
+        self.prefill = Counter("omnibus_prefill_seconds", "Seconds spent on reading prompts.", registry=registry)
+        self.ttft = Histogram(
+            "omnibus_ttft_seconds", "From an answer's begin to its first token.", buckets=SECONDS, registry=registry
+        )
+        self.density = Histogram(
+            "omnibus_density", "Share of the attention that was computed.", buckets=SHARES, registry=registry
+        )
+        self.kept = Histogram("omnibus_kept_mass", "Share of the attention kept.", buckets=SHARES, registry=registry)
+
+    def count(self, stats: AnswerStats) -> None:
+        """Add an answer."""
+        self.prompt.inc(stats.prompt_tokens)
+        self.cached.inc(stats.cached_tokens)
+        self.made.inc(stats.answer_tokens)
+        self.prefill.inc(stats.prefill_s)
+        self.ttft.observe(stats.ttft_s)
+        if stats.density is not None:
+            self.density.observe(stats.density)
+        if stats.recall is not None:
+            self.kept.observe(stats.recall)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)
