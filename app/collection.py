@@ -22,7 +22,7 @@ from engine.engine import Context, Engine
 from engine.events import CancelToken, OnProgress
 from engine.prefill import chunk_spans
 from engine.sampling import Sampling
-from ingest import Document, PackedPrompt, TokenCache, count_tokens, read, read_bytes, skipped, walk
+from ingest import Document, PackedPrompt, TokenCache, count_tokens, read_all, read_all_bytes, skipped, walk
 
 if TYPE_CHECKING:
     from app.library import Library
@@ -102,19 +102,19 @@ class Collection:
 
         documents: list[Document] = []
         for found in list(walk([Path(p).expanduser() for p in paths], on_skip=skip)):
-            documents.append(read(found.path, found.relative))
+            documents.extend(read_all(found.path, found.relative))
             if on_read:
                 on_read(found.relative, len(documents))
         kept = self.shelf.put([*documents, *missed])
         return self._report(kept)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
-        """Add an uploaded file; raises UploadTooLarge."""
+        """Add an uploaded file; of an archive's files the first that was loaded is returned. Raises UploadTooLarge."""
         limit = self.library.settings.max_upload_mb
         if len(data) > limit << 20:
             raise UploadTooLarge(filename, limit)
         name = Path(filename.replace("\\", "/")).name or "upload"
-        report = self._report(self.shelf.put([read_bytes(data, name)]))
+        report = self._report(self.shelf.put(read_all_bytes(data, name)))
         return (*report.loaded, *report.skipped)[0]
 
     def _report(self, documents: Sequence[Document]) -> AddReport:

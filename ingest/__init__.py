@@ -4,7 +4,7 @@ from ingest.document import Document, Kind, Page, Verdict
 from ingest.errors import FileMissing, IngestError
 from ingest.pack import Excerpt, PackedPrompt, count_tokens, pack
 from ingest.passages import Passage, passages
-from ingest.read import read, read_bytes, skipped
+from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped
 from ingest.span_map import PackedEntry, Span, SpanMap
 from ingest.tokens import Encode, TokenCache
 from ingest.walk import Found, walk
@@ -29,6 +29,8 @@ __all__ = [
     "pack",
     "passages",
     "read",
+    "read_all",
+    "read_all_bytes",
     "read_bytes",
     "skipped",
     "walk",

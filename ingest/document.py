@@ -7,7 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["text", "markdown", "html", "pdf", "code"]
+Kind = Literal["text", "markdown", "rst", "html", "pdf", "code", "table", "mail", "docx", "pptx", "xlsx", "epub"]
 
 
 @dataclass(frozen=True, slots=True)

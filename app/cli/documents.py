@@ -46,10 +46,15 @@ def add(
 
 def ls(
     collection: Annotated[str | None, typer.Argument(help="Show one collection's documents.")] = None,
+    problems: Annotated[
+        bool, typer.Option("--problems", help="Only what was skipped or is doubtful, and why.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List collections, or the documents of one, skipped files and reasons included."""
     with library() as lib:
+        if collection is None and problems:
+            raise fail("Name the collection whose problems to list: omnibus ls NAME --problems", 2)
         if collection is None:
             infos = lib.collections()
             if as_json:
@@ -61,7 +66,7 @@ def ls(
                 print_table(("collection", "documents", "created"), rows)
             return
         lib.require(collection)
-        documents = lib.collection(collection).documents()
+        documents = [d for d in lib.collection(collection).documents() if d.reason or not problems]
         if as_json:
             print_json(documents)
             return

@@ -77,11 +77,16 @@ def read(data: bytes, name: str) -> Content:
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
         raise Unreadable("its elements nest too deeply to be read whole")
     title = " ".join((root.findtext(".//title") or "").split())
+    return Content(words(root), title or name, verdict)
+
+
+def words(root: html.HtmlElement) -> str:
+    """What a browser would show of a tree whose tags have no namespace."""
     out: list[str] = []
     _walk(root, out)
     lines = [re.sub(r"[ \t]+$", "", line) for line in "".join(out).split("\n")]
     body = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
-    return Content(body + "\n" if body else "", title or name, verdict)
+    return body + "\n" if body else ""
 
 
 def _decode(data: bytes) -> tuple[str, Verdict]:

@@ -1,0 +1,18 @@
+"""omnibus add and ls: archives file by file, and what was skipped or is doubtful."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.app.cli.test_commands import omnibus
+from tests.ingest.office import package
+
+
+def test_problems_are_listed_and_nothing_else(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(package({"good.txt": "words", "../bad.txt": "x", "photo.png": b"\0"}))
+    assert omnibus(home, "add", str(tmp_path / "a.zip")).returncode == 0
+    lines = omnibus(home, "ls", "default", "--problems").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["a.zip/bad.txt", "a.zip/photo.png"]
+    assert "leads out of the archive" in lines[0]
+    assert len(omnibus(home, "ls", "default").stdout.splitlines()) == 3
+    assert omnibus(home, "ls", "--problems").returncode == 2
