@@ -1,8 +1,10 @@
-"""Our engine beside plain transformers on this CPU: prefill and decode, same prompt, same run, in pairs.
+"""Our engine beside plain transformers on this CPU: prefill and decode, same prompt, same run, in turns.
 
     python -m tests.benchmarks.cpu_engine [--tokens 1024 4096] [--rounds 5] [--threads N] [--dtype auto] [--out FILE]
+        [--policy auto:minimum=2048] [--gguf FILE.gguf]
 
-Prints medians in tokens per second and the ratio pair by pair (8K: --tokens 8000). The load average before and after
+Prints medians in tokens per second and the ratio round by round (8K: --tokens 8000). `--policy` adds sparse prefill,
+`--gguf` llama.cpp on that file (needs llama-cpp-python). The load average before and after
 stands in the JSON: on a busy machine only the ratios mean something. transformers runs its default attention (SDPA) and
 its own generate() with the same weights and number type; both decode rates run from the first token to the last.
 """
@@ -10,6 +12,7 @@ its own generate() with the same weights and number type; both decode rates run 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -29,6 +32,7 @@ from transformers.generation.streamers import BaseStreamer
 from engine.default_model import pull
 from engine.engine import Engine
 from engine.model import LanguageModel
+from engine.policies import policy_by_name
 from engine.sampling import Sampling
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +47,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="torch's own choice where it is not given")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--home", type=Path, default=ROOT / ".cache" / "omnibus")
+    parser.add_argument("--policy")
+    parser.add_argument("--gguf", type=Path)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.threads:
@@ -53,21 +59,20 @@ def main() -> None:
     model.stop_ids = frozenset()  # decode a fixed number of tokens
     other = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype)
     text = "".join(path.read_text() for path in sorted((ROOT / "engine").rglob("*.py")))
-    print(f"{'what':>8} {'tokens':>7} {'omnibus':>9} {'transformers':>13} {'ratio':>6}  tokens/s, medians of pairs")
     rows = []
     for n in options.tokens:
-        for row in compare(model, other, model.encode(text)[:n], options.rounds):
-            rates = f"{row['omnibus']:>9.1f} {row['transformers']:>13.1f} {row['ratio']:>6.2f}"
-            print(f"{row['what']:>8} {row['tokens']:>7} {rates}", flush=True)
+        for row in compare(model, other, model.encode(text)[:n], options):
+            print("  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
             rows.append(row)
     if options.out:
         load = {"load": [before, os.getloadavg()[0]]}
         options.out.write_text(json.dumps({**machine(model), **load, "rows": rows}, indent=1) + "\n")
 
 
-def compare(model: LanguageModel, other: Any, ids: list[int], rounds: int) -> Iterator[dict[str, Any]]:
-    """Both engines in turn: prefill of all tokens, then decoding behind them."""
+def compare(model: LanguageModel, other: Any, ids: list[int], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """All engines in turn: prefill of all tokens, then decoding behind them; ratios are to transformers."""
     engine = Engine(model)
+    sparse = Engine(model, policy=policy_by_name(options.policy, model.config, "cpu")) if options.policy else None
     batch = torch.tensor([ids])
 
     def our_prefill() -> float:
@@ -90,19 +95,52 @@ def compare(model: LanguageModel, other: Any, ids: list[int], rounds: int) -> It
         other.generate(batch, max_new_tokens=DECODED + 1, min_new_tokens=DECODED + 1, do_sample=False, streamer=clock)
         return clock.times[-1] - clock.times[1]  # times[0] is the prompt
 
-    for what, tokens, ours, theirs in (
-        ("prefill", len(ids), our_prefill, their_prefill),
-        ("decode", DECODED, our_decode, their_decode),
-    ):
-        ours(), theirs()  # warm-up
-        pairs = [(tokens / ours(), tokens / theirs()) for _ in range(rounds)]
-        yield {
-            "what": what,
-            "tokens": len(ids),
-            "omnibus": statistics.median(a for a, _ in pairs),
-            "transformers": statistics.median(b for _, b in pairs),
-            "ratio": statistics.median(a / b for a, b in pairs),
+    prefills = {"omnibus": our_prefill, "transformers": their_prefill}
+    decodes = {"omnibus": our_decode, "transformers": their_decode}
+    if sparse:
+        prefills[f"omnibus {options.policy}"] = lambda: timed(lambda: sparse.context(ids))
+    if options.gguf:
+        prefills["llama.cpp"], decodes["llama.cpp"] = llama_cpp(options.gguf, ids)
+    for what, tokens, runs in (("prefill", len(ids), prefills), ("decode", DECODED, decodes)):
+        rates: dict[str, list[float]] = {name: [] for name in runs}
+        for i in range(options.rounds + 1):
+            for name, run in runs.items():
+                rate = tokens / run()
+                if i:  # the first round warms up
+                    rates[name].append(rate)
+        row: dict[str, Any] = {"what": what, "tokens": len(ids)}
+        row |= {name: statistics.median(found) for name, found in rates.items()}
+        base = rates["transformers"]
+        row |= {
+            f"ratio {name}": statistics.median(a / b for a, b in zip(found, base, strict=True))
+            for name, found in rates.items()
+            if name != "transformers"
         }
+        yield row
+
+
+def llama_cpp(gguf: Path, ids: list[int]) -> tuple[Callable[[], float], Callable[[], float]]:
+    """llama.cpp's seconds for the prefill of `ids` and for decoding behind them."""
+    from llama_cpp import Llama
+
+    llm = Llama(str(gguf), n_ctx=len(ids) + 64, n_batch=512, n_threads=torch.get_num_threads(), verbose=False)
+
+    def prefill() -> float:
+        llm.reset()
+        return timed(lambda: llm.eval(ids))
+
+    def step() -> None:
+        llm.eval([llm.sample(temp=0.0)])
+
+    def decode() -> float:
+        if llm.n_tokens != len(ids):
+            prefill()
+        seconds = timed(lambda: [step() for _ in range(DECODED)])
+        llm.n_tokens = len(ids)
+        llm._ctx.kv_cache_seq_rm(-1, len(ids), -1)
+        return seconds
+
+    return prefill, decode
 
 
 class Clock(BaseStreamer):  # type: ignore[misc]
@@ -117,6 +155,13 @@ class Clock(BaseStreamer):  # type: ignore[misc]
 
     def end(self) -> None:
         """Nothing to do."""
+
+
+def words() -> list[str]:
+    """The command's arguments, without this machine's paths."""
+    return [
+        "FILE" if before in ("--out", "--gguf") else word for before, word in itertools.pairwise(["", *sys.argv[1:]])
+    ]
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -136,7 +181,7 @@ def machine(model: LanguageModel) -> dict[str, Any]:
         "",
     )
     return {
-        "command": " ".join(["python -m tests.benchmarks.cpu_engine", *sys.argv[1:]]),
+        "command": " ".join(["python -m tests.benchmarks.cpu_engine", *words()]),
         "device": f"{cpu or platform.processor()}, {torch.get_num_threads()} threads",
         "model": model.name,
         "dtype": str(model.dtype).removeprefix("torch."),
