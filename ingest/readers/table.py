@@ -8,19 +8,19 @@ from dataclasses import replace
 from ingest.decode import decode
 from ingest.readers.content import Content
 
-SNIFFED = 64 << 10
-
 
 def read(data: bytes, name: str) -> Content:
     """The text; the verdict says where rows differ in width from the first."""
     text, verdict = decode(data)
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t|", key=first.count)
+    odd: list[int] = []
     try:
-        dialect = csv.Sniffer().sniff(text[:SNIFFED], delimiters=",;\t|")
-        rows = csv.reader(text.splitlines(keepends=True), dialect)
+        rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
         width = len(next(rows, []))
         odd = [rows.line_num for row in rows if row and len(row) != width]
-    except csv.Error:
-        odd = []
+    except csv.Error as error:
+        verdict = replace(verdict, reason=verdict.reason or f"its rows cannot be checked ({error})")
     if odd and verdict.reason is None:
         verdict = replace(verdict, reason=f"{len(odd)} rows differ in width from the first, the first at line {odd[0]}")
     return Content(text, name, verdict)
