@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,9 +22,22 @@ from engine.engine import Context, Engine
 from engine.events import CancelToken, OnProgress
 from engine.prefill import chunk_spans
 from engine.sampling import Sampling
-from ingest import Document, PackedPrompt, TokenCache, count_tokens, read_all, read_all_bytes, skipped, walk
+from ingest import (
+    Document,
+    Duplicate,
+    PackedPrompt,
+    TokenCache,
+    count_tokens,
+    near,
+    read_all,
+    read_all_bytes,
+    skipped,
+    walk,
+    whole,
+)
 
 if TYPE_CHECKING:
+    from app.batch import BatchAnswer, OnBatchProgress
     from app.library import Library
     from engine.store import Manifest
 
@@ -128,6 +141,10 @@ class Collection:
         """Every document with its verdict, skipped ones too."""
         return self.shelf.infos()
 
+    def duplicates(self) -> list[Duplicate]:
+        """Documents that repeat an earlier one, and how alike they are."""
+        return near(self.shelf.documents())
+
     def remove(self, path: str) -> None:
         """Take a document out; raises NoSuchDocument."""
         self.shelf.remove(path)
@@ -150,9 +167,9 @@ class Collection:
         engine = self.library.engine
         documents, cache = self._texts(), self._token_cache(engine)
         encode = engine.model.encode_with_offsets
-        counts = {d.path: count_tokens(d, encode, fence=self.fence, cache=cache) for d in documents}
+        counts = {e.document.path: count_tokens(e, encode, fence=self.fence, cache=cache) for e in whole(documents)}
         corpus = sum(counts.values())
-        head, tail = self._frame(engine, "", ())
+        head, tail = self.frame(engine, "", ())
         budget = self._budget(engine, head, tail, None)
         chosen, reason = choose_mode(corpus, budget, mode)
         cached, read_tokens = 0, min(corpus, budget.packed_window - budget.spoken_for)
@@ -174,7 +191,14 @@ class Collection:
             cached,
             (read_tokens + len(head)) * engine.model.fingerprint.kv_bytes_per_token,
             max(0, read_tokens - cached) / rate if rate else None,
+            self._memory(engine, read_tokens + len(head)),
         )
+
+    def _memory(self, engine: Engine, tokens: int) -> str:
+        try:
+            return str(engine.plan(tokens))
+        except DoesNotFit as error:
+            return str(error)
 
     def _texts(self) -> list[Document]:
         self.library.require(self.name)
@@ -186,7 +210,8 @@ class Collection:
     def _token_cache(self, engine: Engine) -> TokenCache:
         return TokenCache(self.library.settings.home / "tokens", engine.model.tokenizer_digest)
 
-    def _frame(self, engine: Engine, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
+    def frame(self, engine: Engine, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
+        """Token ids before the corpus, the same for every question, and behind it."""
         dialogue = prompt.messages(question, history, brief=engine.model.brief)
         return engine.model.frame(dialogue, system=prompt.SYSTEM)
 
@@ -202,9 +227,9 @@ class Collection:
         """The prompt for a question: mode chosen, corpus packed. Raises EmptyCollection, NoSuchCollection."""
         documents, cache = self._texts(), self._token_cache(engine)
         encode = engine.model.encode_with_offsets
-        head, tail = self._frame(engine, question, history)
+        head, tail = self.frame(engine, question, history)
         budget = self._budget(engine, head, tail, max_new_tokens)
-        corpus = sum(count_tokens(d, encode, fence=self.fence, cache=cache) for d in documents)
+        corpus = sum(count_tokens(e, encode, fence=self.fence, cache=cache) for e in whole(documents))
         chosen, reason = choose_mode(corpus, budget, mode)
         if chosen == "whole":
             packed = pack_whole(documents, encode, fence=self.fence, cache=cache)
@@ -288,6 +313,21 @@ class Collection:
                 return self._answer(question, mode, history, drawn, emit, token)
 
         return AnswerStream(work, cancel)
+
+    def ask_batch(
+        self,
+        questions: Sequence[str],
+        *,
+        mode: ModeChoice = "auto",
+        sampling: Sampling | None = None,
+        on_progress: OnBatchProgress | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[BatchAnswer]:
+        """Answers to many questions as they finish, decoded together behind the corpus; see app.batch.answer_batch."""
+        from app.batch import Question, answer_batch
+
+        asked = [Question(index, question, self.name) for index, question in enumerate(questions)]
+        return answer_batch(self.library, asked, mode=mode, sampling=sampling, on_progress=on_progress, cancel=cancel)
 
     def drawn(self, sampling: Sampling | None, max_new_tokens: int | None) -> Sampling:
         """How tokens are drawn: as asked, else greedily up to the settings' limit."""

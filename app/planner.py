@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.answer import Mode
 from app.search import Hit
-from ingest import Document, Encode, Excerpt, PackedPrompt, TokenCache, pack
+from ingest import Document, Encode, Excerpt, PackedPrompt, TokenCache, pack, whole
 
 ModeChoice = Literal["auto", "whole", "packed"]
 MARK_TOKENS = 24
@@ -26,7 +26,10 @@ class PlannedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a question over the collection would read. Seconds are null until this machine has read once."""
+    """What a question over the collection would read. Seconds are null until this machine has read once.
+
+    `memory` says in a line where the KV would go and what it takes, or why it fits nowhere.
+    """
 
     mode: Mode
     reason: str
@@ -37,6 +40,7 @@ class Plan:
     cached_tokens: int
     kv_bytes: int
     prefill_seconds: float | None
+    memory: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,8 @@ def choose_mode(corpus_tokens: int, budget: Budget, wanted: ModeChoice) -> tuple
 
 
 def pack_whole(documents: Sequence[Document], encode: Encode, *, fence: str, cache: TokenCache) -> PackedPrompt:
-    """All documents, in canonical order."""
-    return pack([Excerpt.whole(d) for d in documents], encode, fence=fence, cache=cache)
+    """All documents, in canonical order; one that repeats an earlier text is a pointer."""
+    return pack(whole(documents), encode, fence=fence, cache=cache)
 
 
 def pack_passages(

@@ -62,7 +62,7 @@ class Shelf:
                 break
             document = _renamed(document)
         if row is not None:
-            if row.content_hash == document.content_hash and row.status == document.verdict.status:
+            if _same(row, document):
                 return document
             search.forget(row.id)
             db.delete(row)
@@ -132,6 +132,12 @@ class Shelf:
 
     def _query(self) -> Select[DocumentRow]:
         return select(DocumentRow).join(CollectionRow).where(CollectionRow.name == self.name)
+
+
+def _same(row: DocumentRow, document: Document) -> bool:
+    """Whether the row says already what reading the file says now; a newer reader may find other text in old bytes."""
+    kept = (row.content_hash, row.status, row.reason, row.characters)
+    return kept == (document.content_hash, document.verdict.status, document.verdict.reason, len(document.text))
 
 
 def _order(row: DocumentRow) -> bytes:

@@ -1,8 +1,9 @@
 """Files to documents to packed prompts: readers, decoding, walking, packing. Knows a tokenizer only as a callable."""
 
 from ingest.document import Document, Kind, Page, Verdict
+from ingest.duplicates import Duplicate, near
 from ingest.errors import FileMissing, IngestError
-from ingest.pack import Excerpt, PackedPrompt, count_tokens, pack
+from ingest.pack import Excerpt, PackedPrompt, count_tokens, pack, whole
 from ingest.passages import Passage, passages
 from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped
 from ingest.span_map import PackedEntry, Span, SpanMap
@@ -11,6 +12,7 @@ from ingest.walk import Found, walk
 
 __all__ = [
     "Document",
+    "Duplicate",
     "Encode",
     "Excerpt",
     "FileMissing",
@@ -26,6 +28,7 @@ __all__ = [
     "TokenCache",
     "Verdict",
     "count_tokens",
+    "near",
     "pack",
     "passages",
     "read",
@@ -34,4 +37,5 @@ __all__ = [
     "read_bytes",
     "skipped",
     "walk",
+    "whole",
 ]

@@ -1,9 +1,9 @@
 """Packing: documents to one byte-stable run of tokens, each document tokenised on its own.
 
-Before each document stands a mark line `[file-<fence> path]`, before each PDF page `[page-<fence> label]`. The fence is
-fixed per collection; where a document contains the beginning of a mark, a zero-width space is put into it, so that no
-text can pretend to be one. The same documents in the same order always give the same tokens, and a change in one leaves
-every token before it as it was.
+Before each document stands a mark line `[file-<fence> path]`, before each page `[page-<fence> label]`; a document with
+the text of an earlier one is `[same-<fence> path]`. The fence is fixed per collection; where a document contains the
+beginning of a mark, a zero-width space is put into it, so that no text can pretend to be one. The same documents in the
+same order always give the same tokens, and a change in one leaves every token before it as it was.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ingest.document import Document
+from ingest.duplicates import same
 from ingest.span_map import PackedEntry, SpanMap
 from ingest.tokens import Encode, Ints, TokenCache, Tokens, encode_mark, encode_text
 
@@ -30,6 +31,8 @@ class Excerpt:
     document: Document
     start: int
     end: int
+    same_as: str | None = None
+    """Path of an earlier document with the same text; a pointer to it is packed instead."""
 
     @classmethod
     def whole(cls, document: Document) -> Excerpt:
@@ -62,13 +65,23 @@ def pack(excerpts: Sequence[Excerpt], encode: Encode, *, fence: str, cache: Toke
     return PackedPrompt(ids, tuple(entries), digest, SpanMap(entries, parts))
 
 
-def count_tokens(document: Document, encode: Encode, *, fence: str, cache: TokenCache | None = None) -> int:
-    """Tokens that a whole document takes in a packed prompt, its mark included."""
-    return len(_excerpt(Excerpt.whole(document), encode, fence, cache))
+def whole(documents: Sequence[Document]) -> list[Excerpt]:
+    """Every document whole; one that repeats an earlier text as a pointer to it."""
+    repeated = same(documents)
+    return [Excerpt(d, 0, 0, repeated[d.path]) if d.path in repeated else Excerpt.whole(d) for d in documents]
+
+
+def count_tokens(excerpt: Excerpt | Document, encode: Encode, *, fence: str, cache: TokenCache | None = None) -> int:
+    """Tokens that an excerpt, or a whole document, takes in a packed prompt, its mark included."""
+    part = Excerpt.whole(excerpt) if isinstance(excerpt, Document) else excerpt
+    return len(_excerpt(part, encode, fence, cache))
 
 
 def _excerpt(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | None) -> Tokens:
     document = excerpt.document
+    if excerpt.same_as is not None:
+        pointer = f"[file-{fence} {_shown(document.path)}]\n[same-{fence} {_shown(excerpt.same_as)}]\n\n"
+        return encode_mark(pointer, encode)
     mark = encode_mark(f"[file-{fence} {_shown(document.path)}]\n", encode)
     whole = (excerpt.start, excerpt.end) == (0, len(document.text))
     key = _key(document, fence) if cache and whole else ""
@@ -116,7 +129,7 @@ def _text(text: str, start: int, end: int, encode: Encode, fence: str) -> Tokens
     if fence not in part:
         return encode_text(part, encode, shift=start)
     # where the breaks go: behind each opening bracket, as characters of the unbroken text
-    cuts = np.asarray([found.start() + 1 for found in re.finditer(rf"\[(?:file|page)-{re.escape(fence)}", part)])
+    cuts = np.asarray([found.start() + 1 for found in re.finditer(rf"\[(?:file|page|same)-{re.escape(fence)}", part)])
     if not len(cuts):
         return encode_text(part, encode, shift=start)
     pieces = [part[a:b] for a, b in itertools.pairwise([0, *cuts.tolist(), len(part)])]

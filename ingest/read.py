@@ -12,6 +12,7 @@ from ingest.archive import Budget, is_archive, members
 from ingest.document import Document, Kind, Verdict
 from ingest.errors import FileMissing, Unreadable
 from ingest.readers import code, data, docx, epub, html, mail, markdown, notebook, pdf, pptx, rst, table, text, xlsx
+from ingest.secrets import redact
 
 MAX_BYTES = 64 << 20
 TOO_LARGE = f"it is larger than {MAX_BYTES >> 20} MiB"
@@ -110,7 +111,8 @@ def read_bytes(content: bytes, relative: str, *, source: str = "") -> Document:
         return _skipped(relative, source, digest, f"it nests too deeply or is too large ({type(error).__name__})", kind)
     if not made.text.strip():
         return _skipped(relative, source, digest, "it is empty", kind)
-    return Document(relative, source, digest, kind, made.title, made.text, made.verdict, made.pages)
+    shown, verdict = redact(made.text, made.verdict)
+    return Document(relative, source, digest, kind, made.title, shown, verdict, made.pages)
 
 
 def _reader(content: bytes, relative: str) -> tuple[Kind, ModuleType]:

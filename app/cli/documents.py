@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -20,6 +20,9 @@ from app.cli.console import (
     print_table,
     progress,
 )
+
+if TYPE_CHECKING:
+    from ingest import Duplicate
 
 
 def add(
@@ -49,12 +52,15 @@ def ls(
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what was skipped or is doubtful, and why.")
     ] = False,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Documents with the text, or nearly the text, of an earlier one.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List collections, or the documents of one, skipped files and reasons included."""
     with library() as lib:
-        if collection is None and problems:
-            raise fail("Name the collection whose problems to list: omnibus ls NAME --problems", 2)
+        if collection is None and (problems or duplicates):
+            raise fail("Name the collection to look into, for example: omnibus ls NAME --problems", 2)
         if collection is None:
             infos = lib.collections()
             if as_json:
@@ -66,6 +72,9 @@ def ls(
                 print_table(("collection", "documents", "created"), rows)
             return
         lib.require(collection)
+        if duplicates:
+            _duplicates(lib.collection(collection).duplicates(), as_json)
+            return
         documents = [d for d in lib.collection(collection).documents() if d.reason or not problems]
         if as_json:
             print_json(documents)
@@ -74,6 +83,13 @@ def ls(
             ("document", "kind", "characters", "pages", "verdict"),
             [(d.path, d.kind, f"{d.characters:,}", str(d.pages or ""), d.reason or d.status) for d in documents],
         )
+
+
+def _duplicates(found: list[Duplicate], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("document", "repeats", "alike"), [(d.path, d.of, f"{d.similarity:.0%}") for d in found])
 
 
 def rm(

@@ -16,3 +16,10 @@ def test_problems_are_listed_and_nothing_else(home: Path, tmp_path: Path) -> Non
     assert "leads out of the archive" in lines[0]
     assert len(omnibus(home, "ls", "default").stdout.splitlines()) == 3
     assert omnibus(home, "ls", "--problems").returncode == 2
+
+
+def test_duplicates_are_listed_with_what_they_repeat(home: Path, tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("the same words")
+        assert omnibus(home, "add", str(tmp_path / name)).returncode == 0
+    assert omnibus(home, "ls", "default", "--duplicates").stdout == "b.txt\ta.txt\t100%\n"
