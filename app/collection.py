@@ -19,6 +19,7 @@ from app.shelf import DocumentInfo, Shelf
 from app.source import SourceView, view
 from app.stream import AnswerStream, Event
 from engine.engine import Context, Engine
+from engine.errors import DoesNotFit
 from engine.events import CancelToken, OnProgress
 from engine.prefill import chunk_spans
 from engine.sampling import Sampling

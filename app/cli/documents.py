@@ -136,6 +136,7 @@ def plan(
             f"KV {made.kv_bytes / 1e6:,.0f} MB",
             markup=False,
         )
+        out.print(f"Memory: {made.memory}.", markup=False)
 
 
 def warm(collection: CollectionOption = "default", model: ModelOption = None, as_json: JsonOption = False) -> None:

@@ -154,6 +154,7 @@ def test_warming_makes_the_first_question_start_at_once(samples: Collection) -> 
     assert answer.stats.cached_tokens == report.prompt_tokens
     plan = samples.plan()
     assert plan.prefill_seconds is not None
+    assert "in the model's own type on the device" in plan.memory
     assert plan.cached_tokens == report.prompt_tokens
 
 
