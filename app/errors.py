@@ -50,6 +50,13 @@ class UploadTooLarge(OmnibusError):
         super().__init__(f"'{name}' is larger than {limit_mb} MB. Raise OMNIBUS_MAX_UPLOAD_MB to take it.")
 
 
+class AlreadyWatched(OmnibusError):
+    """Another process watches for this collection."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Collection '{name}' is being watched already. See: omnibus watch --status -c {name}")
+
+
 def explain(error: BaseException) -> str | None:
     """One sentence for any error of ours, None for a bug (which deserves its traceback)."""
     from engine.errors import EngineError

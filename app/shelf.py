@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import ColumnElement, Select, delete, or_, select
 from sqlalchemy.orm import Session, sessionmaker, undefer
 
-from app.database.models import CollectionRow, DocumentRow, PassageRow
+from app.database.models import CollectionRow, DocumentRow, PassageRow, WatchedRow
 from app.errors import NoSuchDocument
 from app.search import Hit, Search
 from ingest import Document, Page, Verdict, passages
@@ -33,6 +33,15 @@ class DocumentInfo:
     confidence: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A watched file as it was read: where it is, its stamp, and what it held."""
+
+    source: str
+    stamp: str
+    documents: tuple[Document, ...]
+
+
 class Shelf:
     """All that is kept of a collection's documents; every method is one transaction."""
 
@@ -45,13 +54,54 @@ class Shelf:
         Two different files that claim one path are both kept: the later gets its folder's name in front.
         """
         with self._sessions.begin() as db:
-            collection = db.scalar(select(CollectionRow).where(CollectionRow.name == self.name))
-            if collection is None:
-                collection = CollectionRow(name=self.name)
-                db.add(collection)
-                db.flush()
-                Search(db, collection.id).create()
-            return [self._put(db, collection.id, document) for document in documents]
+            collection = self._collection(db)
+            return [self._put(db, collection, document) for document in documents]
+
+    def _collection(self, db: Session) -> int:
+        """The collection's number; it comes to be here."""
+        identity = self._identity(db)
+        if identity is None:
+            collection = CollectionRow(name=self.name)
+            db.add(collection)
+            db.flush()
+            identity = collection.id
+            Search(db, identity).create()
+        return identity
+
+    def sync(self, read: Sequence[FileState], gone: Sequence[str]) -> None:
+        """Files as they are now in, files that are gone out, with their stamps, in one transaction.
+
+        What an earlier state of a file held (an archive's members) and this one does not goes with it.
+        """
+        with self._sessions.begin() as db:
+            collection = self._collection(db)
+            for source in gone:
+                self._drop(db, collection, source, keep=frozenset())
+                db.execute(delete(WatchedRow).where(*_watched(collection, source)))
+            for state in read:
+                kept = frozenset((d.path, d.source) for d in state.documents)
+                self._drop(db, collection, state.source, keep=kept)
+            for state in read:
+                for document in state.documents:
+                    self._put(db, collection, document)
+                db.execute(delete(WatchedRow).where(*_watched(collection, state.source)))
+                db.add(WatchedRow(collection_id=collection, source=state.source, stamp=state.stamp))
+
+    def stamps(self) -> dict[str, str]:
+        """source -> stamp of every watched file that was read."""
+        with self._sessions() as db:
+            query = select(WatchedRow.source, WatchedRow.stamp).join(CollectionRow)
+            return {row.source: row.stamp for row in db.execute(query.where(CollectionRow.name == self.name))}
+
+    def _drop(self, db: Session, collection: int, source: str, keep: frozenset[tuple[str, str]]) -> None:
+        """Take out the documents of a file: its own, and those of members if it is an archive."""
+        inside = DocumentRow.source.startswith(f"{source}/", autoescape=True)
+        query = select(DocumentRow.id, DocumentRow.path, DocumentRow.source)
+        query = query.where(DocumentRow.collection_id == collection, or_(DocumentRow.source == source, inside))
+        for identity, path, came_from in db.execute(query).all():
+            if (path, came_from) not in keep:
+                Search(db, collection).forget(identity)
+                db.execute(delete(DocumentRow).where(DocumentRow.id == identity))
 
     def _put(self, db: Session, collection_id: int, document: Document) -> Document:
         search = Search(db, collection_id)
@@ -132,6 +182,10 @@ class Shelf:
 
     def _query(self) -> Select[DocumentRow]:
         return select(DocumentRow).join(CollectionRow).where(CollectionRow.name == self.name)
+
+
+def _watched(collection: int, source: str) -> tuple[ColumnElement[bool], ...]:
+    return WatchedRow.collection_id == collection, WatchedRow.source == source
 
 
 def _same(row: DocumentRow, document: Document) -> bool:

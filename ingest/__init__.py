@@ -5,7 +5,7 @@ from ingest.duplicates import Duplicate, near
 from ingest.errors import FileMissing, IngestError
 from ingest.pack import Excerpt, PackedPrompt, count_tokens, pack, whole
 from ingest.passages import Passage, passages
-from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped
+from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped, source_of
 from ingest.span_map import PackedEntry, Span, SpanMap
 from ingest.tokens import Encode, TokenCache
 from ingest.walk import Found, walk
@@ -36,6 +36,7 @@ __all__ = [
     "read_all_bytes",
     "read_bytes",
     "skipped",
+    "source_of",
     "walk",
     "whole",
 ]

@@ -45,7 +45,12 @@ def read(path: Path, relative: str) -> Document:
     found = _bytes(path, relative)
     if isinstance(found, Document):
         return found
-    return read_bytes(found, relative, source=str(path.absolute()))
+    return read_bytes(found, relative, source=source_of(path))
+
+
+def source_of(path: Path) -> str:
+    """A path's absolute name as text that any database takes: bytes that are no UTF-8 become escapes."""
+    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
 
 
 def read_all(path: Path, relative: str) -> list[Document]:
@@ -53,7 +58,7 @@ def read_all(path: Path, relative: str) -> list[Document]:
     found = _bytes(path, relative)
     if isinstance(found, Document):
         return [found]
-    return read_all_bytes(found, relative, source=str(path.absolute()))
+    return read_all_bytes(found, relative, source=source_of(path))
 
 
 def _bytes(path: Path, relative: str) -> bytes | Document:
@@ -131,7 +136,7 @@ def _reader(content: bytes, relative: str) -> tuple[Kind, ModuleType]:
 def skipped(path: Path, reason: str, *, relative: str | None = None) -> Document:
     """A path that was not read, as a Document without text; its hash is the path's."""
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()
-    return _skipped(relative or path.name, str(path.absolute()), digest, reason)
+    return _skipped(relative or path.name, source_of(path), digest, reason)
 
 
 def _skipped(relative: str, source: str, digest: str, reason: str, kind: Kind = "text") -> Document:

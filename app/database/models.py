@@ -60,6 +60,17 @@ class PassageRow(Base):
     heading: Mapped[str]
 
 
+class WatchedRow(Base):
+    """A file of a watched folder and its stamp (size, times, inode) when it was last read."""
+
+    __tablename__ = "watched"
+    __table_args__ = (UniqueConstraint("collection_id", "source"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+    source: Mapped[str]
+    stamp: Mapped[str]
+
+
 class MeasurementRow(Base):
     """A rate seen on this machine, so that plans can say how long reading will take."""
 
