@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import ask, demo, doctor, documents, models, patterns, serve, sessions, token
+from app.cli import ask, demo, doctor, documents, models, patterns, serve, sessions, token, watch
 
 app = typer.Typer(
     name="omnibus",
@@ -19,6 +19,7 @@ app.command()(documents.ls)
 app.command()(documents.rm)
 app.command()(documents.plan)
 app.command()(documents.warm)
+app.command()(watch.watch)
 app.command()(ask.ask)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
