@@ -7,7 +7,6 @@ the next start goes on from there.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
@@ -91,10 +90,7 @@ class Watcher:
     def _scan(self) -> dict[str, _Seen]:
         missed: list[tuple[Path, str]] = []
         found = list(walk(self.roots, on_skip=lambda path, reason: missed.append((path, reason))))
-        now = {
-            source_of(path): _Seen(path, source_of(Path(path.name)).rpartition("/")[2], f"skipped {why}", why)
-            for path, why in missed
-        }
+        now = {source_of(path): _Seen(path, path.name, f"skipped {why}", why) for path, why in missed}
         for file in found:
             if (stamp := _stamp(file.path)) is not None:
                 now[source_of(file.path)] = _Seen(file.path, file.relative, stamp)
@@ -226,8 +222,8 @@ def _identity(stamp: str) -> str:
 def _file_state(source: str, seen: _Seen) -> FileState | None:
     """A file read; None where it changed under the reading, or has gone."""
     if seen.reason is not None:
-        mark = hashlib.sha256(source.encode()).hexdigest()[:8]
-        return FileState(source, seen.stamp, (skipped(seen.path, seen.reason, relative=f"{seen.relative} ({mark})"),))
+        name = source.rpartition("/")[2]
+        return FileState(source, seen.stamp, (skipped(seen.path, seen.reason, relative=name),))
     try:
         documents = read_all(seen.path, seen.relative)
     except FileMissing:
