@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import ask, demo, doctor, documents, models, patterns, serve, sessions, token, watch
+from app.cli import ask, batch, demo, doctor, documents, models, patterns, serve, sessions, token, watch
 
 app = typer.Typer(
     name="omnibus",
@@ -21,6 +21,7 @@ app.command()(documents.plan)
 app.command()(documents.warm)
 app.command()(watch.watch)
 app.command()(ask.ask)
+app.command()(batch.batch)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)

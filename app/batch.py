@@ -1,0 +1,260 @@
+"""Batch question answering: each corpus is read once, its questions are decoded together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from app.answer import Answer, AnswerStats, Citation
+from app.collection import Collection, Prepared
+from app.errors import explain
+from app.planner import ModeChoice
+from app.scores import Scores, score
+from engine.batch import SLOTS, Reply
+from engine.engine import Context, Engine
+from engine.errors import Cancelled
+from engine.events import CancelToken
+from engine.sampling import Sampling
+
+if TYPE_CHECKING:
+    from app.library import Library
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question at its place in the batch. `reference` is the right answer and `source` the path it should come from,
+    where known; `fault` says why a row that was read is no question."""
+
+    index: int
+    question: str
+    collection: str
+    id: str | None = None
+    reference: str | None = None
+    source: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """The answer to one question, or the error that it met. It holds no times: the same run gives the same rows."""
+
+    question: Question
+    text: str | None
+    citations: tuple[Citation, ...]
+    prompt_tokens: int | None
+    answer_tokens: int | None
+    finish_reason: str | None
+    mode: str | None
+    scores: Scores | None
+    error: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, one row of the answers file."""
+        q, s = self.question, self.scores
+        empty = AnswerStats(0, 0, 0, 0, None, "", "none", None, None, 0)
+        return {
+            "index": q.index,
+            "id": q.id,
+            "collection": q.collection,
+            "question": q.question,
+            "answer": self.text,
+            "citations": Answer("", self.citations, empty, "").to_dict()["citations"],
+            "mode": self.mode,
+            "prompt_tokens": self.prompt_tokens,
+            "answer_tokens": self.answer_tokens,
+            "finish_reason": self.finish_reason,
+            "exact_match": s.exact_match if s else None,
+            "token_f1": s.token_f1 if s else None,
+            "citation_precision": s.citation_precision if s else None,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How many questions are answered (failed ones among them) of how many; questions per second; seconds left."""
+
+    done: int
+    total: int
+    failed: int
+    per_second: float | None
+    eta_seconds: float | None
+
+
+OnBatchProgress = Callable[[BatchProgress], None]
+
+
+def answer_batch(
+    library: Library,
+    questions: Sequence[Question],
+    *,
+    mode: ModeChoice = "auto",
+    sampling: Sampling | None = None,
+    skip: frozenset[int] = frozenset(),
+    on_progress: OnBatchProgress | None = None,
+    cancel: CancelToken | None = None,
+) -> Iterator[BatchAnswer]:
+    """The answers as they finish; those of `skip` (by index) are left out, and change nothing in the others.
+
+    A question's own error is its row's. The engine is held for a collection at a time, so nothing else of the library
+    can be asked from inside the loop. Raises Cancelled, or the engine's errors where no model can be loaded.
+    """
+    drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
+    report = _Reporter(len(questions) - len(skip), on_progress)
+    groups: dict[str, list[Question]] = {}
+    for question in questions:
+        groups.setdefault(question.collection, []).append(question)
+    for name, group in groups.items():
+        waiting = [q for q in group if q.index not in skip]
+        if not waiting:
+            continue
+        with library.turn(cancel):
+            job = _Group(library.load_engine(), library.collection(name), group, mode, drawn, cancel)
+            for answer in job.run(waiting):
+                report(answer)
+                yield answer
+
+
+class _Reporter:
+    """Counts answers and says how long the rest takes, by the rate since the first."""
+
+    def __init__(self, total: int, on_progress: OnBatchProgress | None) -> None:
+        self._total, self._tell = total, on_progress
+        self._done = self._failed = 0
+        self._started = time.perf_counter()
+
+    def __call__(self, answer: BatchAnswer) -> None:
+        self._done += 1
+        self._failed += answer.error is not None
+        if self._tell:
+            rate = self._done / (time.perf_counter() - self._started)
+            self._tell(BatchProgress(self._done, self._total, self._failed, rate, (self._total - self._done) / rate))
+
+
+class _Group:
+    """The questions of one collection."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        collection: Collection,
+        everything: Sequence[Question],
+        mode: ModeChoice,
+        sampling: Sampling,
+        cancel: CancelToken | None,
+    ) -> None:
+        self._engine, self._collection, self._mode = engine, collection, mode
+        self._sampling, self._cancel = sampling, cancel
+        self._longest = max((q.question for q in everything), key=len)
+        # by all questions, answered ones too: how many are decoded together must not depend on where a run was killed
+        self._slots = min(SLOTS, 1 << (len(everything) - 1).bit_length())
+
+    def run(self, waiting: Sequence[Question]) -> Iterator[BatchAnswer]:
+        """Answer them, together where all read the same."""
+        sound = [q for q in waiting if q.question.strip() and q.fault is None]
+        yield from (_failed(q, q.fault or "The question is empty.") for q in waiting if q not in sound)
+        if not sound:
+            return
+        try:
+            prepared = self._prepare(self._longest)
+            shared = self._context(prepared) if prepared.mode == "whole" else None
+        except Exception as error:
+            yield from (_failed(q, _sentence(error)) for q in sound)
+            return
+        if shared is None:
+            yield from (self._alone(q) for q in sound)
+        else:
+            yield from self._together(prepared, shared, sound)
+
+    def _together(self, prepared: Prepared, context: Context, sound: Sequence[Question]) -> Iterator[BatchAnswer]:
+        engine, fitting = self._engine, []
+        tails: dict[int, list[int]] = {}
+        for question in sound:
+            _, tail = self._collection.frame(engine, question.question, ())
+            try:
+                engine.check_fits(len(context.tokens) + len(tail), self._sampling.max_new_tokens)
+            except Exception as error:
+                yield _failed(question, _sentence(error))
+                continue
+            tails[question.index] = tail
+            fitting.append(question)
+        for run in _runs(fitting, by_index=self._sampling.temperature > 0):
+            suffixes = [tails[q.index] for q in run]
+            replies = engine.batch(
+                context,
+                suffixes,
+                sampling=self._sampling,
+                slots=self._slots,
+                first_index=run[0].index,
+                cancel=self._cancel,
+            )
+            for reply in replies:
+                question = run[reply.index - run[0].index]
+                yield self._finished(question, replace(prepared, tail=tails[question.index]), context, reply)
+
+    def _alone(self, question: Question) -> BatchAnswer:
+        """Answer one that reads passages of its own."""
+        try:
+            prepared = self._prepare(question.question)
+            context = self._context(prepared)
+            engine = self._engine
+            (reply,) = engine.batch(
+                context,
+                [prepared.tail],
+                sampling=self._sampling,
+                slots=1,
+                first_index=question.index,
+                cancel=self._cancel,
+            )
+        except Exception as error:
+            return _failed(question, _sentence(error))
+        return self._finished(question, prepared, context, reply)
+
+    def _prepare(self, question: str) -> Prepared:
+        return self._collection.prepare(self._engine, question, self._mode, (), self._sampling.max_new_tokens)
+
+    def _context(self, prepared: Prepared) -> Context:
+        return self._collection.read(self._engine, prepared, self._cancel, None)
+
+    def _finished(self, question: Question, prepared: Prepared, context: Context, reply: Reply) -> BatchAnswer:
+        if self._cancel is not None:
+            self._cancel.raise_if_cancelled()
+        text = reply.text.strip()
+        cited = self._collection.cite(self._engine, context, prepared, question.question, reply.text, self._cancel)
+        return BatchAnswer(
+            question,
+            text,
+            cited,
+            len(context.tokens) + len(prepared.tail),
+            len(reply.token_ids),
+            reply.stats.finish_reason,
+            prepared.mode,
+            score(text, cited, question.reference, question.source),
+            None,
+        )
+
+
+def _runs(questions: Sequence[Question], *, by_index: bool) -> Iterator[list[Question]]:
+    """Questions to decode together: all, or where each draws by its own index, those that follow each other."""
+    run: list[Question] = []
+    for question in questions:
+        if run and by_index and question.index != run[-1].index + 1:
+            yield run
+            run = []
+        run.append(question)
+    if run:
+        yield run
+
+
+def _failed(question: Question, sentence: str) -> BatchAnswer:
+    return BatchAnswer(question, None, (), None, None, None, None, None, sentence)
+
+
+def _sentence(error: Exception) -> str:
+    """The row's error; a stop is the whole run's, and a bug too."""
+    sentence = explain(error)
+    if sentence is None or isinstance(error, Cancelled):
+        raise error
+    return sentence
