@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -41,6 +42,27 @@ class Plan:
     kv_bytes: int
     prefill_seconds: float | None
     memory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A folder's share of a plan, those of the folders in it included; "" is the whole collection."""
+
+    path: str
+    tokens: int
+    documents: int
+
+
+def branches(documents: Sequence[PlannedDocument]) -> list[Branch]:
+    """Every folder with the tokens below it, in the order of a tree, so that heavy branches are seen."""
+    tokens: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for document in documents:
+        parts = document.path.split("/")[:-1]
+        for folder in ("/".join(parts[:depth]) for depth in range(len(parts) + 1)):
+            tokens[folder] += document.tokens
+            counts[folder] += 1
+    return [Branch(path, tokens[path], counts[path]) for path in sorted(tokens, key=lambda p: p.encode().split(b"/"))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,21 +113,33 @@ def rm(
 def plan(
     collection: CollectionOption = "default",
     mode: Annotated[str, typer.Option(help="auto, whole or packed.")] = "auto",
+    tree: Annotated[bool, typer.Option("--tree", help="Folders with the tokens below them.")] = False,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a question would read: tokens, mode and why, what is cached, seconds and bytes."""
     from app.cli.ask import mode_choice
+    from app.planner import branches
 
     with library(model) as lib:
         with progress() as show:
             lib.load_engine(show)
         made = lib.collection(collection).plan(mode=mode_choice(mode))
+        below = branches(made.documents) if tree else []
         if as_json:
-            print_json(made)
+            print_json(below if tree else made)
             return
-        rows = [(d.path, f"{d.tokens:,}", d.included) for d in made.documents]
-        print_table(("document", "tokens", "goes in"), rows)
+        if tree:
+            print_table(
+                ("folder", "tokens", "share", "documents"),
+                [
+                    (b.path or ".", f"{b.tokens:,}", f"{b.tokens / max(made.corpus_tokens, 1):.1%}", str(b.documents))
+                    for b in below
+                ],
+            )
+        else:
+            rows = [(d.path, f"{d.tokens:,}", d.included) for d in made.documents]
+            print_table(("document", "tokens", "goes in"), rows)
         out.print(f"Mode {made.mode}: {made.reason}", markup=False)
         seconds = "not measured yet" if made.prefill_seconds is None else f"about {made.prefill_seconds:.1f} s"
         out.print(
