@@ -14,23 +14,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.answer import Answer, AnswerStats, Citation, Turn
+    from app.batch import BatchAnswer
     from app.collection import AddReport, Collection
     from app.errors import OmnibusError
     from app.library import Library
     from app.planner import Plan
     from app.settings import Settings
     from app.stream import AnswerStream
+    from engine.sampling import Sampling
 
 _HOMES = {
     "AddReport": "app.collection",
     "Answer": "app.answer",
     "AnswerStats": "app.answer",
     "AnswerStream": "app.stream",
+    "BatchAnswer": "app.batch",
     "Citation": "app.answer",
     "Collection": "app.collection",
     "Library": "app.library",
     "OmnibusError": "app.errors",
     "Plan": "app.planner",
+    "Sampling": "engine.sampling",
     "Settings": "app.settings",
     "Turn": "app.answer",
 }
@@ -39,11 +43,13 @@ __all__ = [
     "Answer",
     "AnswerStats",
     "AnswerStream",
+    "BatchAnswer",
     "Citation",
     "Collection",
     "Library",
     "OmnibusError",
     "Plan",
+    "Sampling",
     "Settings",
     "Turn",
 ]

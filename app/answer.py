@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any, Literal
 
 State = Literal["exact", "fuzzy", "unverified"]
@@ -91,6 +92,15 @@ class Answer:
             "stats": asdict(self.stats),
             "notice": self.notice,
         }
+
+    def _repr_html_(self) -> str:
+        """The answer in a notebook: text, citations with their places, and what it took, all of it escaped."""
+        cited = "".join(
+            f"<li><b>{escape(c.place)}</b> <small>({c.state})</small><br><q>{escape(c.quote)}</q></li>"
+            for c in self.citations
+        )
+        text = escape(self.text).replace("\n", "<br>")
+        return f"<p>{text}</p><ol>{cited}</ol><small>{escape(self.notice)} {escape(self.stats.line)}</small>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, select
 
@@ -43,11 +43,24 @@ class Library:
 
     Cheap to make: the model is loaded (and the default one fetched) at the first question. Threads may share it; one
     answer is made at a time and others wait their turn. `home` is where everything is kept (default: OMNIBUS_HOME or
-    the platform's user-data folder).
+    the platform's user-data folder); an http:// or https:// address there gives a server's library, `token` its key.
     """
 
+    def __new__(cls, home: str | Path | None = None, *, token: str | None = None, **_: Any) -> Self:
+        """A RemoteLibrary for an address."""
+        if isinstance(home, str) and home.startswith(("http://", "https://")):
+            from app.remote import RemoteLibrary
+
+            return RemoteLibrary(home, token=token)  # type: ignore[return-value]
+        return super().__new__(cls)
+
     def __init__(
-        self, home: str | Path | None = None, *, model: str | None = None, settings: Settings | None = None
+        self,
+        home: str | Path | None = None,
+        *,
+        model: str | None = None,
+        settings: Settings | None = None,
+        token: str | None = None,
     ) -> None:
         changes: dict[str, Any] = {}
         if home is not None:

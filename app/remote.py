@@ -1,0 +1,263 @@
+"""RemoteLibrary: another machine's library behind the SDK's interface, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+import httpx
+
+from app.answer import Answer, AnswerStats, Citation, Turn
+from app.collection import AddReport, Kept, OnRead, WarmReport
+from app.errors import NotAnswerable, OmnibusError
+from app.library import CollectionInfo
+from app.planner import ModeChoice, Plan, PlannedDocument
+from app.shelf import DocumentInfo
+from app.source import SourceView
+from app.stream import AnswerStream, Event
+from engine.errors import Cancelled
+from engine.events import CancelToken, OnProgress
+from engine.sampling import Sampling
+from ingest import walk
+
+LOOK_UP_S = 0.1
+TIMEOUT = httpx.Timeout(10.0, read=None)
+"""Reading a corpus may take an hour before the first byte of an answer comes."""
+
+
+class RemoteError(OmnibusError):
+    """The server refused or could not be reached; `status` is its HTTP status (0 without one)."""
+
+    def __init__(self, message: str, status: int = 0, code: str | None = None) -> None:
+        self.status, self.code = status, code
+        super().__init__(message)
+
+
+class RemoteLibrary:
+    """What `Library("http://…")` gives: collections on a server. `token` is one made there by `omnibus token new`."""
+
+    def __init__(self, url: str, *, token: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=self.url, headers=self._headers, timeout=TIMEOUT)
+
+    def collections(self) -> list[CollectionInfo]:
+        """Every collection, by name."""
+        rows = self.call("GET", "/api/collections")
+        return [CollectionInfo(**{**row, "created": datetime.fromisoformat(row["created"])}) for row in rows]
+
+    def collection(self, name: str = "default") -> RemoteCollection:
+        """The collection of that name; it comes to be with its first document."""
+        return RemoteCollection(self, name)
+
+    def delete_collection(self, name: str) -> None:
+        """Forget a collection and its documents."""
+        self.call("DELETE", f"/api/collections/{quote(name, safe='')}")
+
+    def call(self, method: str, path: str, **more: Any) -> Any:
+        """The server's answer as JSON, None where it has none; raises RemoteError with the server's sentence."""
+        try:
+            answer = self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        _check(answer.status_code, answer.content)
+        return answer.json() if answer.content else None
+
+    async def lines(self, path: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The server-sent events of a request; raises RemoteError."""
+        try:
+            async with (
+                httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=TIMEOUT) as client,
+                client.stream("POST", path, json=body) as answer,
+            ):
+                if answer.status_code >= 400:
+                    _check(answer.status_code, await answer.aread())
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: {"):
+                        event = json.loads(line.removeprefix("data: "))
+                        if "error" in event:
+                            raise RemoteError(event["error"]["message"], answer.status_code)
+                        yield event
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> RemoteLibrary:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _unreachable(self, error: Exception) -> RemoteError:
+        return RemoteError(f"No answer from {self.url} ({type(error).__name__}). Is `omnibus serve` running there?")
+
+
+class RemoteCollection:
+    """One collection on a server; its methods are those of Collection."""
+
+    def __init__(self, library: RemoteLibrary, name: str) -> None:
+        self.library, self.name = library, name
+        self._path = f"/api/collections/{quote(name, safe='')}"
+
+    def add(self, *paths: str | Path, on_read: OnRead | None = None) -> AddReport:
+        """Send files and folders, each under its file name; raises FileMissing before any is sent."""
+        infos: list[DocumentInfo] = []
+        for found in list(walk([Path(p).expanduser() for p in paths])):
+            infos.append(self.add_bytes(found.path.name, found.path.read_bytes()))
+            if on_read:
+                on_read(found.relative, len(infos))
+        skipped = tuple(info for info in infos if info.status == "skipped")
+        return AddReport(tuple(info for info in infos if info.status != "skipped"), skipped)
+
+    def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
+        """Add a file."""
+        made = self._call("POST", "/documents", params={"filename": filename}, content=data)
+        return DocumentInfo(**made)
+
+    def documents(self) -> list[DocumentInfo]:
+        """Every document with its verdict, skipped ones too."""
+        return [DocumentInfo(**row) for row in self._call("GET", "/documents")]
+
+    def remove(self, path: str) -> None:
+        """Take a document out."""
+        self._call("DELETE", f"/documents/{quote(path)}")
+
+    def source(
+        self, document: str, *, char_start: int | None = None, char_end: int | None = None, context_lines: int = 40
+    ) -> SourceView:
+        """The lines around a place of a document (id or path)."""
+        asked = {"document": document, "context_lines": context_lines, "char_start": char_start, "char_end": char_end}
+        made = self._call("GET", "/source", params={k: v for k, v in asked.items() if v is not None})
+        return SourceView(**{**made, "lines": tuple(made["lines"])})
+
+    def plan(self, *, mode: ModeChoice = "auto") -> Plan:
+        """What a question would read, what of it is kept, and how long reading the rest takes."""
+        made = self._call("GET", "/plan", params={"mode": mode})
+        return Plan(**{**made, "documents": tuple(PlannedDocument(**d) for d in made["documents"])})
+
+    def warm(self) -> WarmReport:
+        """Read the whole collection into the server's session store now."""
+        return WarmReport(**self._call("POST", "/warm"))
+
+    def kept(self) -> Kept:
+        """How much of the collection the server's session store gives back."""
+        return Kept(**self._call("GET", "/kept"))
+
+    def ask(
+        self,
+        question: str,
+        *,
+        mode: ModeChoice = "auto",
+        history: Sequence[Turn] = (),
+        max_new_tokens: int | None = None,
+        sampling: Sampling | None = None,
+        on_progress: OnProgress | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Answer:
+        """The answer, complete; a server tells no progress. Raises RemoteError, Cancelled, …"""
+        stream = self.stream(
+            question, mode=mode, history=history, max_new_tokens=max_new_tokens, sampling=sampling, cancel=cancel
+        )
+        for _ in stream:
+            pass
+        assert stream.answer is not None
+        return stream.answer
+
+    def stream(
+        self,
+        question: str,
+        *,
+        mode: ModeChoice = "auto",
+        history: Sequence[Turn] = (),
+        max_new_tokens: int | None = None,
+        sampling: Sampling | None = None,
+        cancel: CancelToken | None = None,
+    ) -> AnswerStream:
+        """The answer as it is made; who stops reading stops the server's work too."""
+        if not question.strip():
+            raise NotAnswerable("The question is empty. Ask something about the documents.")
+        messages: list[dict[str, str]] = []
+        for turn in history:
+            messages.append({"role": "user", "content": turn.question})
+            messages.append({"role": "assistant", "content": turn.answer})
+        messages.append({"role": "user", "content": question})
+        body = {"model": f"x@{self.name}", "messages": messages, "mode": mode, "stream": True, **_drawn(sampling)}
+        if max_new_tokens is not None:
+            body["max_tokens"] = max_new_tokens
+
+        def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
+            return anyio.run(self._answer, body, emit, token)
+
+        return AnswerStream(work, cancel)
+
+    def ask_batch(
+        self, questions: Sequence[str], *, mode: ModeChoice = "auto", sampling: Sampling | None = None
+    ) -> Iterator[Answer]:
+        """The answers one after another, in order, the corpus kept warm by the server."""
+        return (self.ask(question, mode=mode, sampling=sampling) for question in questions)
+
+    async def _answer(self, body: dict[str, Any], emit: Callable[[Event], None], token: CancelToken) -> Answer:
+        made: list[Answer] = []
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                while not token.cancelled:
+                    await anyio.sleep(LOOK_UP_S)
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            try:
+                made.append(await self._read(body, emit))
+            except Exception as error:  # kept for later: a task group would wrap it
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if not made:
+            raise Cancelled
+        return made[0]
+
+    async def _read(self, body: dict[str, Any], emit: Callable[[Event], None]) -> Answer:
+        text = ""
+        async for event in self.library.lines("/v1/chat/completions", body):
+            piece = event["choices"][0]["delta"].get("content") if event["choices"] else None
+            if piece:
+                text += piece
+                emit(piece)
+            if "stats" in event:
+                citations = tuple(Citation(**c) for c in event["citations"])
+                return Answer(text.strip(), citations, AnswerStats(**event["stats"]), event["notice"])
+        raise RemoteError(f"The answer from {self.library.url} broke off. Ask again.")
+
+    def _call(self, method: str, path: str, **more: Any) -> Any:
+        return self.library.call(method, self._path + path, **more)
+
+
+def _drawn(sampling: Sampling | None) -> dict[str, Any]:
+    if sampling is None:
+        return {}
+    said = asdict(sampling)
+    renamed = {"max_tokens": said.pop("max_new_tokens"), "stop": list(said.pop("stop"))}
+    return {**said, **renamed}
+
+
+def _check(status: int, content: bytes) -> None:
+    """Raise RemoteError for an answer that is an error."""
+    if status < 400:
+        return
+    try:
+        error = json.loads(content)["error"]
+        message, code = error["message"], error["code"]
+    except (ValueError, KeyError, TypeError):
+        message, code = f"The server answered with status {status}.", None
+    raise RemoteError(message, status, code)
