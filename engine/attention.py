@@ -26,8 +26,8 @@ TRIES = 1
 class Attends(Protocol):
     """What decides which keys an attention call reads."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
-        """Attention of q [B, H, Tq, D]; k and v [B, Hkv, Tk, D] are what the cache gave back: out like q."""
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
+        """Attention of q [B, H, Tq, D]; k and v [B, Hkv, Tk, D] are what the cache gave back: out, lse [B, H, Tq]."""
         ...
 
 
@@ -59,18 +59,17 @@ class Attending:
         pairs = q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
         self.computed.append((pairs * q.shape[1] / heads, share))
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
         """Attention over the keys that the policy chooses, counted and audited."""
         index = None if q.shape[2] == 1 else self.policy.index(layer, q, k)
         if index is None:
-            out, _ = dense_attention(q, k, v, scale=scale)
             self.count(q, k, 1.0)
-            return out
+            return dense_attention(q, k, v, scale=scale)
         out, lse = sparse_attention(q, k, v, index, scale=scale)
         if self.audited:
             review(self, q, k, v, out, lse, scale)
         self.count(q, k, computed_share(index))
-        return out
+        return out, lse
 
 
 _active: ContextVar[Attends | None] = ContextVar("omnibus_attending", default=None)
@@ -107,7 +106,7 @@ def attention(
     if state is None:
         out, _ = dense_attention(query, key, value, scale=scaling)
     else:
-        out = state.attend(int(getattr(module, "layer_idx", 0)), query, key, value, scaling)
+        out, _ = state.attend(int(getattr(module, "layer_idx", 0)), query, key, value, scaling)
     return out.transpose(1, 2), None
 
 
@@ -126,12 +125,13 @@ def review(state: Attending, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: 
         some = q[:, heads], k[:, missed], v[:, missed]
         redone += heads.numel()
         if attempt == TRIES:
-            out[:, heads], _ = dense_attention(*some, scale=scale)
+            out[:, heads], lse[:, heads] = dense_attention(*some, scale=scale)
             kept[heads] = 1.0
             state.count_again(some[0], some[1], 1.0, q.shape[1])
             break
         index = state.policy.again(heads, kept[heads])
         out[:, heads], better = sparse_attention(*some, index, scale=scale)
+        lse[:, heads] = better
         kept[heads] = kept_mass(some[0], some[1], better, scale).mean(-1)
         state.count_again(some[0], some[1], computed_share(index), q.shape[1])
     state.recall.add(kept, redone)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.attention import attending
+from engine.dual_chunk import DualChunk
 from engine.events import CancelToken
 from engine.int8 import stepping
 from engine.prefill import Report, chunk_spans, prefill_segment
@@ -24,24 +25,44 @@ if TYPE_CHECKING:
 class BehindPrefix:
     """Attention over a shared prefix and over what each sequence has of its own, merged exactly."""
 
-    def __init__(self, prefix: Prefix, lengths: Tensor | None = None, provenance: Provenance | None = None) -> None:
+    def __init__(
+        self,
+        prefix: Prefix,
+        lengths: Tensor | None = None,
+        *,
+        provenance: Provenance | None = None,
+        dual: DualChunk | None = None,
+    ) -> None:
         """`lengths` int32 [B]: keys of its own that each sequence has, this step's included; None means all given."""
         self._prefix, self._lengths, self._provenance = prefix, lengths, provenance
+        self._dual = dual if dual is not None and prefix.length > dual.chunk else None
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
         """As engine.attention.Attends."""
         block = self._provenance.block if self._provenance and layer in self._provenance.layers else None
+        if self._dual is not None:
+            scale = self._dual.scale(q, scale, self._prefix.length)
         if self._lengths is not None:
             own, own_lse, _ = decode_attention(q, k, v, scale=scale, kv_lens=self._lengths)
         else:
             own, own_lse = dense_attention(q, k, v, scale=scale)
         if not self._prefix.length:
-            return own
-        before, lse, mass = self._prefix.attend(layer, q, scale, block)
+            return own, own_lse
+        if self._dual is None:
+            before, lse, mass = self._prefix.attend(layer, q, scale, block)
+        else:
+            (before, lse), mass = self._dual.behind(self._prefix, layer, q, self._positions(q, k), scale), None
         out, whole = merge_attention(before, lse, own, own_lse)
         if mass is not None and self._provenance is not None:
             self._provenance.add(mass * torch.exp(lse - whole).unsqueeze(-1))
-        return out
+        return out, whole
+
+    def _positions(self, q: Tensor, k: Tensor) -> Tensor:
+        """Where the queries stand, [B or 1, T]."""
+        base, tokens = self._prefix.length, q.shape[2]
+        if self._lengths is not None:
+            return (self._lengths + base - 1).unsqueeze(1)
+        return torch.arange(base + k.shape[2] - tokens, base + k.shape[2], device=q.device)[None]
 
 
 class Decoding:
@@ -80,7 +101,7 @@ class Decoding:
         spans = chunk_spans(len(padded), self._chunk, start=begin)
         hidden = prefill_segment(
             self._model.decoder, cache, padded, spans,
-            attends=BehindPrefix(self._prefix), cancel=cancel, report=report,
+            attends=BehindPrefix(self._prefix, dual=self._model.dual_chunk), cancel=cancel, report=report,
         )  # fmt: skip
         self.tails.take(slot, cache.length - self._prefix.length)
         return self._model.head(hidden[0, -1])
@@ -95,7 +116,7 @@ class Decoding:
             torch.tensor(rows, device=self._model.device),
             positions,
             self.tails.fresh(slots),
-            BehindPrefix(self._prefix),
+            BehindPrefix(self._prefix, dual=self._model.dual_chunk),
         )
         for slot, suffix in zip(slots, suffixes, strict=True):
             self.tails.take(slot, len(suffix))
@@ -136,7 +157,7 @@ class Decoding:
         """One step of every sequence, without a word to the host."""
         tails = self.tails
         positions = (tails.filled + tails.base).long().unsqueeze(1)
-        attends = BehindPrefix(self._prefix, tails.filled + 1, self._provenance)
+        attends = BehindPrefix(self._prefix, tails.filled + 1, provenance=self._provenance, dual=self._model.dual_chunk)
         hidden = self._layers(self._tokens.unsqueeze(1), positions, tails, attends)
         tails.filled += self._going
         return self._model.head(self._model.decoder.norm(hidden)[:, 0])

@@ -15,6 +15,7 @@ from engine.batch import SLOTS, Batch
 from engine.cache import KVCache
 from engine.choose import choose
 from engine.decoding import Decoding
+from engine.dual_chunk import DualChunkAttending
 from engine.errors import PromptTooLong, StoreError
 from engine.events import CancelToken, OnProgress, Progress
 from engine.generate import Generation
@@ -260,10 +261,12 @@ class Engine:
         layers = len(self.model.decoder.layers)
         report = Report(on_progress, done=done, total=len(tokens), layers=layers) if on_progress else None
         under = Attending(self.policy)
+        dual = self.model.dual_chunk
+        attends = DualChunkAttending(under, dual) if dual else under
         together = max(1, plan.segment_tokens // plan.chunk_tokens)
         for i in range(0, len(todo), together):
             segment = todo[i : i + together]
-            prefill_segment(self.model.decoder, cache, tokens, segment, attends=under, cancel=cancel, report=report)
+            prefill_segment(self.model.decoder, cache, tokens, segment, attends=attends, cancel=cancel, report=report)
             if save and self.store is not None and isinstance(cache, KVCache):
                 parent = self._save(parent, tokens, segment, cache)
                 save = parent is not None

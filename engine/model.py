@@ -15,6 +15,7 @@ from torch import Tensor
 from engine import attention, default_model
 from engine.architecture import require_agreement, require_supported, require_weights, usable_window
 from engine.cache import KVCache
+from engine.dual_chunk import DualChunk
 from engine.errors import ModelLoadError, ModelNotFound
 from engine.events import OnProgress, Progress
 from engine.fingerprint import ModelFingerprint, digest_files, digest_json
@@ -45,6 +46,7 @@ class LanguageModel:
         self.device: torch.device = next(model.parameters()).device
         self.dtype: torch.dtype = next(model.parameters()).dtype
         self.window = usable_window(model.config)
+        self.dual_chunk = DualChunk.of(model.config, model.model.rotary_emb)
         known = _known(name)
         self.effective_window = min(self.window, int(known.get("effective_window", self.window)))
         self.packed_window = min(self.effective_window, int(known.get("packed_window", self.window)))
@@ -238,6 +240,7 @@ def _fingerprint(model: Any, tokenizer: Any, name: str, place: Path, gguf: str |
             "rope_theta",
             "max_position_embeddings",
             "partial_rotary_factor",
+            "dual_chunk_attention_config",
         )
     }
     return ModelFingerprint(

@@ -19,6 +19,9 @@ RECENT = 4
 """Last pages of the prefix that are always read; the first page, with the sinks, always is too."""
 
 
+Keys = tuple[int, int]
+
+
 class Prefix(Protocol):
     """Keys and values that every question reads and none changes."""
 
@@ -28,11 +31,12 @@ class Prefix(Protocol):
         ...
 
     def attend(
-        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None
+        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None, keys: Keys | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Attention of q [B, H, T, D], all behind the prefix: (out like q, lse [B, H, T], mass or None).
 
-        mass [B, H, T, blocks]: each query's share of this attention per block of so many keys.
+        mass [B, H, T, blocks]: each query's share of this attention per block of so many keys. `keys` (first, behind
+        the last) limits it to some of them.
         """
         ...
 
@@ -45,17 +49,18 @@ class ResidentPrefix:
         self._layers = [cache.layer(i) for i in range(len(cache.layers))]
 
     def attend(
-        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None
+        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None, keys: Keys | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """As Prefix.attend."""
-        keys, values = self._layers[layer]
+        first, last = keys or (0, self.length)
+        k, v = (x[:, :, first:last] for x in self._layers[layer])
         batch, heads, tokens, dim = q.shape
         rows = q.transpose(0, 1).reshape(1, heads, batch * tokens, dim)
         mass: Tensor | None = None
-        if mass_block is not None or batch * tokens * heads <= FEW * keys.shape[1]:
-            out, lse, mass = decode_attention(rows, keys, values, scale=scale, causal=False, mass_block=mass_block)
+        if mass_block is not None or batch * tokens * heads <= FEW * k.shape[1]:
+            out, lse, mass = decode_attention(rows, k, v, scale=scale, causal=False, mass_block=mass_block)
         else:
-            out, lse = dense_attention(rows, keys, values, scale=scale, causal=False)
+            out, lse = dense_attention(rows, k, v, scale=scale, causal=False)
         if mass is not None:
             mass = mass.view(heads, batch, tokens, -1).transpose(0, 1)
         return (
@@ -75,39 +80,42 @@ class HostPrefix:
     def __init__(self, cache: HostCache, *, pages: int = PAGES) -> None:
         self.length = cache.length
         self._kept, self._pages = cache.kept, pages
-        self._used = -(-self.length // PAGE)
-        place = torch.arange(self._used, device=cache.device)
-        self._forced = (place < 1) | (place >= self._used - RECENT)
-        self._lengths = {1: torch.full((1,), self.length, dtype=torch.int32, device=cache.device)}
+        self._lens: dict[tuple[int, int], Tensor] = {}
 
     def attend(
-        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None
+        self, layer: int, q: Tensor, scale: float | None, mass_block: int | None = None, keys: Keys | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """As Prefix.attend, over the pages chosen."""
+        """As Prefix.attend, over the pages chosen; `keys` are whole pages."""
         kept, batch = self._kept[layer], q.shape[0]
-        if batch not in self._lengths:
-            self._lengths[batch] = self._lengths[1].expand(batch).contiguous()
-        whole = slice(0, self._used * PAGE)
+        _, last = keys or (0, self.length)
+        if (batch, last) not in self._lens:
+            self._lens[batch, last] = torch.full((batch,), last, dtype=torch.int32, device=q.device)
+        used = -(-last // PAGE)
+        whole = slice(0, used * PAGE)
         return decode_attention(
             q,
             kept.keys[:, :, whole].expand(batch, -1, -1, -1),
             kept.values[:, :, whole].expand(batch, -1, -1, -1),
             scale=scale,
             causal=False,
-            kv_lens=self._lengths[batch],
-            pages=self.choose(layer, q, scale),
-            k_scale=kept.key_scales[:, :, : self._used].expand(batch, -1, -1),
-            v_scale=kept.value_scales[:, :, : self._used].expand(batch, -1, -1),
+            kv_lens=self._lens[batch, last],
+            pages=self.choose(layer, q, scale, keys),
+            k_scale=kept.key_scales[:, :, :used].expand(batch, -1, -1),
+            v_scale=kept.value_scales[:, :, :used].expand(batch, -1, -1),
             mass_block=mass_block,
         )
 
-    def choose(self, layer: int, q: Tensor, scale: float | None) -> Pages:
+    def choose(self, layer: int, q: Tensor, scale: float | None, keys: Keys | None = None) -> Pages:
         """The pages that q's heads and tokens together would read most, per sequence and KV head."""
-        means = self._kept[layer].means[:, :, : self._used]
+        first, last = keys or (0, self.length)
+        offset, used = first // PAGE, -(-last // PAGE)
+        means = self._kept[layer].means[:, :, offset:used]
         batch, _, tokens, dim = q.shape
         rows = q.reshape(batch, means.shape[1], -1, tokens, dim).flatten(2, 3)  # [B, Hkv, group * T, D]
         scores = (rows @ means.transpose(-1, -2)).float() * (dim**-0.5 if scale is None else scale)
         shares = scores.softmax(-1).amax(2)
-        places, counts = select_keys(shares, count=min(self._pages, self._used), forced=self._forced)
-        most = min(self._pages + RECENT + 1, self._used)
-        return Pages(places[..., :most].contiguous(), counts.clamp_max(most), PAGE)
+        place = torch.arange(offset, used, device=q.device)
+        forced = (place < 1) | (place >= -(-self.length // PAGE) - RECENT)
+        places, counts = select_keys(shares, count=min(self._pages, used - offset), forced=forced)
+        most = min(self._pages + RECENT + 1, used - offset)
+        return Pages(places[..., :most].contiguous() + offset, counts.clamp_max(most), PAGE)

@@ -23,7 +23,7 @@ group h * G // H. All tensors live on one device, and nothing here makes the hos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -93,6 +93,19 @@ class BlockIndex:
     def device(self) -> torch.device:
         """Where the tensors live."""
         return self.offsets.device
+
+    def before(self, keys: int) -> BlockIndex:
+        """The same without what reaches beyond the first `keys` keys; a block that does so in part is left out too."""
+        least, most = torch.zeros_like(self.counts), self.counts.clone()
+        for _ in range(int(self.kv_len // self.k_block + 1).bit_length()):  # how many of each row's starts fit
+            middle = (least + most) // 2
+            place = (self.offsets + middle).clamp_max(max(self.blocks.numel() - 1, 0)).long()
+            start = self.blocks[place] + self.shifts if self.blocks.numel() else middle
+            fits = (middle < most) & (start + self.k_block <= keys)
+            least, most = torch.where(fits, middle + 1, least), torch.where(fits, most, middle)
+        used = torch.arange(self.columns.shape[-1], device=self.device) < self.column_counts.unsqueeze(-1)
+        columns = ((self.columns < keys) & used).sum(-1, dtype=torch.int32)
+        return replace(self, counts=least, column_counts=columns)
 
     @property
     def nbytes(self) -> int:

@@ -34,7 +34,8 @@ def language_model(shape: str, tokens: int) -> Any:
         layers=s["num_hidden_layers"], kv_heads=s["num_key_value_heads"], head_dim=s["head_dim"]
     )
     return SimpleNamespace(
-        fingerprint=fingerprint, decoder=made.model, head=made.lm_head, device=torch.device("cuda"),
+        fingerprint=fingerprint,
+        dual_chunk=None, decoder=made.model, head=made.lm_head, device=torch.device("cuda"),
         dtype=torch.bfloat16, weights=sum(p.nbytes for p in made.parameters()) - made.model.embed_tokens.weight.nbytes,
     )  # fmt: skip
 
