@@ -23,3 +23,12 @@ def test_duplicates_are_listed_with_what_they_repeat(home: Path, tmp_path: Path)
         (tmp_path / name).write_text("the same words")
         assert omnibus(home, "add", str(tmp_path / name)).returncode == 0
     assert omnibus(home, "ls", "default", "--duplicates").stdout == "b.txt\ta.txt\t100%\n"
+
+
+def test_the_plan_shows_heavy_branches(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "r" / "deep").mkdir(parents=True)
+    (tmp_path / "r" / "deep" / "a.txt").write_text("words " * 50)
+    omnibus(home, "add", str(tmp_path / "r"))
+    lines = [line.split("\t") for line in omnibus(home, "plan", "--tree").stdout.splitlines()]
+    assert [line[0] for line in lines[:3]] == [".", "r", "r/deep"]
+    assert lines[0][1:] == [lines[2][1], "100.0%", "1"]
