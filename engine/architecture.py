@@ -35,7 +35,9 @@ def require_weights(source: str, found: Mapping[str, Any]) -> None:
     for kind, wrong in (("missing_keys", "lack"), ("mismatched_keys", "hold in another shape")):
         names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in found.get(kind, ()))
         if names:
-            raise ModelLoadError(source, f"its files {wrong} {len(names)} weights of this architecture, {names[0]} first.")
+            raise ModelLoadError(
+                source, f"its files {wrong} {len(names)} weights of this architecture, {names[0]} first."
+            )
 
 
 def usable_window(config: Any) -> int:
