@@ -23,7 +23,7 @@ from engine.prefix import ResidentPrefix
 from engine.sampling import Sampling
 from kernels import BlockIndex, rotate
 
-SIZE, LOCAL, TOKENS, HEADS, KV_HEADS, DIM = 96, 32, 300, 4, 2, 32
+SIZE, LOCAL, TOKENS, HEADS, KV_HEADS, DIM = 96, 32, 300, 4, 2, 64
 CHUNK = SIZE - LOCAL
 SMALL = {
     "hidden_size": HEADS * DIM,
@@ -36,15 +36,23 @@ SMALL = {
 }
 
 
-@pytest.fixture
-def rotary() -> Qwen2RotaryEmbedding:
-    return Qwen2RotaryEmbedding(Qwen2Config(**SMALL))
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return str(request.param)
 
 
 @pytest.fixture
-def heads() -> tuple[Tensor, Tensor, Tensor]:
+def rotary(device: str) -> Qwen2RotaryEmbedding:
+    return Qwen2RotaryEmbedding(Qwen2Config(**SMALL)).to(device)
+
+
+@pytest.fixture
+def heads(device: str) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(4)
-    return tuple(torch.randn(1, h, TOKENS, DIM, generator=generator) for h in (HEADS, KV_HEADS, KV_HEADS))  # type: ignore[return-value]
+    q, k, v = (torch.randn(1, h, TOKENS, DIM, generator=generator).to(device) for h in (HEADS, KV_HEADS, KV_HEADS))
+    return q, k, v
 
 
 def at(rotary: Qwen2RotaryEmbedding, x: Tensor, positions: Tensor) -> Tensor:
@@ -55,7 +63,7 @@ def at(rotary: Qwen2RotaryEmbedding, x: Tensor, positions: Tensor) -> Tensor:
 
 def literal(rotary: Qwen2RotaryEmbedding, q: Tensor, k: Tensor, v: Tensor, factor: float = 1.0) -> Tensor:
     """The definition: for each pair of chunks, queries and keys at their remapped positions; one softmax over all."""
-    place = torch.arange(TOKENS)
+    place = torch.arange(TOKENS, device=q.device)
     inside, chunk = place % CHUNK, place // CHUNK
     keys = at(rotary, k, inside).repeat_interleave(HEADS // KV_HEADS, 1)
     targets = (inside, (inside + CHUNK).clamp_max(SIZE), torch.full_like(place, min(2 * CHUNK - 1, SIZE)))
@@ -68,7 +76,8 @@ def literal(rotary: Qwen2RotaryEmbedding, q: Tensor, k: Tensor, v: Tensor, facto
 
 def turned_as_cached(rotary: Qwen2RotaryEmbedding, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
     """Queries and keys as the model's layer hands them over: at their true positions."""
-    return at(rotary, q, torch.arange(TOKENS)), at(rotary, k, torch.arange(TOKENS))
+    place = torch.arange(TOKENS, device=q.device)
+    return at(rotary, q, place), at(rotary, k, place)
 
 
 @pytest.mark.parametrize("step", [300, 128, 50])
@@ -101,18 +110,18 @@ def test_a_question_behind_a_long_prefix_follows_the_definition(
     reading = BehindPrefix(ResidentPrefix(cache), dual=dual)
     got, _ = reading.attend(0, cached_q[:, :, base:], cached_k[:, :, base:], v[:, :, base:], None)
     assert (got - want).abs().max() <= 1e-4
-    lengths = torch.tensor([TOKENS - base], dtype=torch.int32)
+    lengths = torch.tensor([TOKENS - base], dtype=torch.int32, device=q.device)
     stepping = BehindPrefix(ResidentPrefix(cache), lengths, dual=dual)
     got, _ = stepping.attend(0, cached_q[:, :, -1:], cached_k[:, :, base:], v[:, :, base:], None)
     assert (got - want[:, :, -1:]).abs().max() <= 1e-4
 
 
 def test_a_sparse_policy_that_takes_every_block_gives_dense(
-    rotary: Qwen2RotaryEmbedding, monkeypatch: pytest.MonkeyPatch
+    rotary: Qwen2RotaryEmbedding, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dual_chunk, "NEAR", 128)
     generator = torch.Generator().manual_seed(6)
-    q, k, v = (torch.randn(1, h, 1500, DIM, generator=generator) for h in (HEADS, KV_HEADS, KV_HEADS))
+    q, k, v = (torch.randn(1, h, 1500, DIM, generator=generator).to(device) for h in (HEADS, KV_HEADS, KV_HEADS))
     dual = DualChunk(rotary, chunk_size=768, local_size=256, original=0)
     dense, _ = DualChunkAttending(Attending(Dense()), dual).attend(0, q, k, v, None)
     all_blocks = Attending(policy_by_name("blocks:density=1.0"))
