@@ -29,10 +29,12 @@ from ingest import (
     PackedPrompt,
     TokenCache,
     count_tokens,
+    is_archive,
     near,
     read_all,
     read_all_bytes,
     skipped,
+    source_of,
     walk,
     whole,
 )
@@ -115,11 +117,14 @@ class Collection:
             missed.append(skipped(path, reason))
 
         documents: list[Document] = []
+        archives: list[str] = []
         for found in list(walk([Path(p).expanduser() for p in paths], on_skip=skip)):
+            if is_archive(found.relative):
+                archives.append(source_of(found.path))
             documents.extend(read_all(found.path, found.relative))
             if on_read:
                 on_read(found.relative, len(documents))
-        kept = self.shelf.put([*documents, *missed])
+        kept = self.shelf.put([*documents, *missed], archives=archives)
         return self._report(kept)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:

@@ -48,13 +48,17 @@ class Shelf:
     def __init__(self, sessions: sessionmaker[Session], name: str) -> None:
         self._sessions, self.name = sessions, name
 
-    def put(self, documents: Sequence[Document]) -> list[Document]:
+    def put(self, documents: Sequence[Document], *, archives: Sequence[str] = ()) -> list[Document]:
         """Add documents or replace those of the same path; returns them under the paths they got.
 
-        Two different files that claim one path are both kept: the later gets its folder's name in front.
+        Two different files that claim one path are both kept: the later gets its folder's name in front. What
+        `archives` (their sources) held before and do not hold now goes.
         """
         with self._sessions.begin() as db:
             collection = self._collection(db)
+            kept = frozenset((d.path, d.source) for d in documents) if archives else frozenset()
+            for source in archives:
+                self._drop(db, collection, source, keep=kept)
             return [self._put(db, collection, document) for document in documents]
 
     def _collection(self, db: Session) -> int:

@@ -1,5 +1,6 @@
 """Files to documents to packed prompts: readers, decoding, walking, packing. Knows a tokenizer only as a callable."""
 
+from ingest.archive import is_archive
 from ingest.document import Document, Kind, Page, Verdict
 from ingest.duplicates import Duplicate, near
 from ingest.errors import FileMissing, IngestError
@@ -28,6 +29,7 @@ __all__ = [
     "TokenCache",
     "Verdict",
     "count_tokens",
+    "is_archive",
     "near",
     "pack",
     "passages",

@@ -100,6 +100,13 @@ def test_members_follow_their_archive(library: Library, watcher: Watcher, folder
     assert texts(library) == {}
 
 
+def test_adding_an_archive_again_drops_what_it_no_longer_holds(library: Library, folder: Path) -> None:
+    for members in ({"one.txt": "1", "two.txt": "2"}, {"two.txt": "2"}):
+        (folder / "a.zip").write_bytes(package(members))
+        library.collection("x").add(folder)
+    assert list(texts(library)) == ["notes/a.zip/two.txt"]
+
+
 def test_a_file_is_read_when_it_keeps_still(library: Library, folder: Path) -> None:
     watcher = Watcher(library, "x", [folder], settle_s=0.3)
     for n in range(4):
