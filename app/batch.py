@@ -180,37 +180,50 @@ class _Group:
                 continue
             tails[question.index] = tail
             fitting.append(question)
-        for run in _runs(fitting, by_index=self._sampling.temperature > 0):
-            suffixes = [tails[q.index] for q in run]
-            replies = engine.batch(
-                context,
-                suffixes,
-                sampling=self._sampling,
-                slots=self._slots,
-                first_index=run[0].index,
-                cancel=self._cancel,
-            )
-            for reply in replies:
-                question = run[reply.index - run[0].index]
-                yield self._finished(question, replace(prepared, tail=tails[question.index]), context, reply)
+        asked = {q.index: q for q in fitting}
+        for reply in self._replies(context, fitting, [tails[q.index] for q in fitting]):
+            question = asked[reply.index]
+            yield self._finished(question, replace(prepared, tail=tails[question.index]), context, reply)
 
     def _alone(self, question: Question) -> BatchAnswer:
         """Answer one that reads passages of its own."""
         try:
             prepared = self._prepare(question.question)
             context = self._context(prepared)
-            engine = self._engine
-            (reply,) = engine.batch(
-                context,
-                [prepared.tail],
-                sampling=self._sampling,
-                slots=1,
-                first_index=question.index,
-                cancel=self._cancel,
-            )
+            (reply,) = self._replies(context, [question], [prepared.tail])
         except Exception as error:
             return _failed(question, _sentence(error))
         return self._finished(question, prepared, context, reply)
+
+    def _replies(
+        self, context: Context, questions: Sequence[Question], tails: Sequence[Sequence[int]]
+    ) -> Iterator[Reply]:
+        """Decode behind the context: together on a GPU, one after another on a CPU, where that is faster."""
+        if self._engine.model.device.type == "cpu":
+            for question, tail in zip(questions, tails, strict=True):
+                yield self._reply(context, question, tail)
+            return
+        places = {q.index: n for n, q in enumerate(questions)}
+        for run in _runs(questions, by_index=self._sampling.temperature > 0):
+            batch = self._engine.batch(
+                context,
+                [tails[places[q.index]] for q in run],
+                sampling=self._sampling,
+                slots=self._slots,
+                first_index=run[0].index,
+                cancel=self._cancel,
+            )
+            for reply in batch:
+                yield replace(reply, index=run[reply.index - run[0].index].index)
+
+    def _reply(self, context: Context, question: Question, tail: Sequence[int]) -> Reply:
+        s = self._sampling
+        own = s if s.seed is None else replace(s, seed=s.seed + question.index)
+        generation = self._engine.generate(context, tail, sampling=own, cancel=self._cancel)
+        for _ in generation:
+            pass
+        assert generation.stats is not None
+        return Reply(question.index, generation.text, tuple(generation.token_ids), generation.stats)
 
     def _prepare(self, question: str) -> Prepared:
         return self._collection.prepare(self._engine, question, self._mode, (), self._sampling.max_new_tokens)
