@@ -39,7 +39,7 @@ class BehindPrefix:
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
         """As engine.attention.Attends."""
-        block = self._provenance.block if self._provenance and layer in self._provenance.layers else None
+        block = self._provenance.block if self._provenance and self._provenance.watches(layer) else None
         if self._dual is not None:
             scale = self._dual.scale(q, scale, self._prefix.length)
         if self._lengths is not None:
@@ -54,7 +54,7 @@ class BehindPrefix:
             (before, lse), mass = self._dual.behind(self._prefix, layer, q, self._positions(q, k), scale), None
         out, whole = merge_attention(before, lse, own, own_lse)
         if mass is not None and self._provenance is not None:
-            self._provenance.add(mass * torch.exp(lse - whole).unsqueeze(-1))
+            self._provenance.add(layer, mass * torch.exp(lse - whole).unsqueeze(-1))
         return out, whole
 
     def _positions(self, q: Tensor, k: Tensor) -> Tensor:

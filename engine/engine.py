@@ -26,6 +26,7 @@ from engine.policies.base import Policy
 from engine.policies.dense import Dense
 from engine.prefill import Report, chunk_spans, prefill_segment
 from engine.prefix import HostPrefix, Prefix, ResidentPrefix
+from engine.provenance import Provenance
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -155,8 +156,12 @@ class Engine:
         sampling: Sampling | None = None,
         cancel: CancelToken | None = None,
         on_progress: OnProgress | None = None,
+        provenance: Provenance | None = None,
     ) -> Generation:
-        """The answer to `suffix` behind the context, as an iterable of text pieces; the context stays as it was."""
+        """The answer to `suffix` behind the context, as an iterable of text pieces; the context stays as it was.
+
+        `provenance` (see `watch`) gathers what the answer looks at.
+        """
         sampling = sampling or Sampling()
         self.check_fits(len(context.tokens) + len(suffix), sampling.max_new_tokens)
         return Generation(
@@ -167,7 +172,13 @@ class Engine:
             chunk_tokens=self.chunk_tokens,
             cancel=cancel,
             on_progress=on_progress,
+            provenance=provenance,
         )
+
+    def watch(self, context: Context, *, block: int = 64) -> Provenance:
+        """What `generate` can tell of one answer: attention of the model's retrieval heads per block of the prompt."""
+        heads, device = self.model.retrieval_heads, self.model.device
+        return Provenance(heads, len(context.tokens), block=block, device=device)
 
     def batch(
         self,

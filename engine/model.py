@@ -50,6 +50,7 @@ class LanguageModel:
         known = _known(name)
         self.effective_window = min(self.window, int(known.get("effective_window", self.window)))
         self.packed_window = min(self.effective_window, int(known.get("packed_window", self.window)))
+        self.retrieval_heads = _heads(known.get("retrieval_heads"), fingerprint)
         self.brief: bool = known.get("prompt") == "brief"
         self.stop_ids = _stop_ids(model, tokenizer)
         self.tokenizer_digest = fingerprint.tokenizer
@@ -190,6 +191,17 @@ def _known(name: str) -> dict[str, Any]:
     table = tomllib.loads(data_file("models.toml").read_text(encoding="utf-8"))
     entry: dict[str, Any] = table.get("model", {}).get(name, {})
     return entry
+
+
+def _heads(known: list[list[int]] | None, fingerprint: ModelFingerprint) -> dict[int, list[int]]:
+    """Heads by layer whose attention tells where an answer comes from; all of the middle third where none are known."""
+    if known is None:
+        third = fingerprint.layers // 3
+        return {layer: list(range(fingerprint.heads)) for layer in range(third, max(2 * third, third + 1))}
+    found: dict[int, list[int]] = {}
+    for layer, head in known:
+        found.setdefault(layer, []).append(head)
+    return found
 
 
 def _resolve(source: str, home: Path, on_progress: OnProgress | None) -> tuple[str, dict[str, Any], str]:

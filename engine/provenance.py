@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+Heads = Mapping[int, Sequence[int]]
+"""Query heads by layer."""
+
 
 class Provenance:
-    """Attention mass per block of `block` prompt tokens, summed over the chosen layers' heads and all steps."""
+    """Attention mass per block of `block` prompt tokens, summed over chosen heads and all steps."""
 
-    def __init__(self, layers: Iterable[int], tokens: int, *, block: int = 64, batch: int = 1, device: torch.device):
-        self.layers, self.block = frozenset(layers), block
+    def __init__(self, heads: Heads, tokens: int, *, block: int = 64, batch: int = 1, device: torch.device) -> None:
+        """Of a prompt of `tokens` tokens, for `batch` answers at once."""
+        self.block = block
+        self._heads = {layer: torch.tensor(list(some), device=device) for layer, some in heads.items() if some}
         self.mass = torch.zeros(batch, -(-tokens // block), dtype=torch.float32, device=device)
 
-    def add(self, mass: Tensor) -> None:
-        """Count one layer's shares [B, H, T, blocks] of the whole attention."""
-        self.mass += mass.sum((1, 2))[:, : self.mass.shape[1]]
+    def watches(self, layer: int) -> bool:
+        """Whether this layer's attention counts."""
+        return layer in self._heads
+
+    def add(self, layer: int, mass: Tensor) -> None:
+        """Count a layer's shares [B, H, T, blocks] of the whole attention."""
+        self.mass += mass[:, self._heads[layer]].sum((1, 2))[:, : self.mass.shape[1]]
 
     def shares(self, b: int = 0) -> list[float]:
         """Sequence b's attention to the prompt per block, adding up to 1 (0 where nothing was counted)."""

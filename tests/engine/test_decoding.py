@@ -97,7 +97,7 @@ def test_few_pages_of_a_host_prefix_are_read_and_the_first_and_last_always(model
 
 def test_provenance_names_the_block_that_the_answer_looks_at(model: LanguageModel) -> None:
     prefix = kept(model, "device")
-    seen = Provenance([0, 1, 2], PREFIX, block=64, device=model.device)
+    seen = Provenance(dict.fromkeys(range(3), range(4)), PREFIX, block=64, device=model.device)
     decoding = Decoding(model, prefix, capacity=64, provenance=seen)
     decoding.read(0, TOKENS[PREFIX : PREFIX + 5])
     decoding.going([0])
