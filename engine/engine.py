@@ -175,7 +175,7 @@ class Engine:
             provenance=provenance,
         )
 
-    def watch(self, context: Context, *, block: int = 64) -> Provenance:
+    def watch(self, context: Context, *, block: int = 32) -> Provenance:
         """What `generate` can tell of one answer: attention of the model's retrieval heads per block of the prompt."""
         heads, device = self.model.retrieval_heads, self.model.device
         return Provenance(heads, len(context.tokens), block=block, device=device)

@@ -12,9 +12,13 @@ Heads = Mapping[int, Sequence[int]]
 
 
 class Provenance:
-    """Attention mass per block of `block` prompt tokens, summed over chosen heads and all steps."""
+    """Attention mass per block of `block` prompt tokens, summed over chosen heads and all steps.
 
-    def __init__(self, heads: Heads, tokens: int, *, block: int = 64, batch: int = 1, device: torch.device) -> None:
+    Heads that have nothing to fetch rest on the first token (the attention sink, arXiv 2309.17453), so the first block,
+    which holds the beginning of the system's message, counts for nothing.
+    """
+
+    def __init__(self, heads: Heads, tokens: int, *, block: int = 32, batch: int = 1, device: torch.device) -> None:
         """Of a prompt of `tokens` tokens, for `batch` answers at once."""
         self.block = block
         self._heads = {layer: torch.tensor(list(some), device=device) for layer, some in heads.items() if some}
@@ -30,6 +34,7 @@ class Provenance:
 
     def shares(self, b: int = 0) -> list[float]:
         """Sequence b's attention to the prompt per block, adding up to 1 (0 where nothing was counted)."""
-        mass = self.mass[b]
+        mass = self.mass[b].clone()
+        mass[0] = 0
         found: list[float] = (mass / mass.sum().clamp_min(1e-30)).tolist()
         return found

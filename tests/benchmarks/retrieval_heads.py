@@ -49,7 +49,7 @@ def needles(model: LanguageModel, count: int, tokens: int) -> list[Needle]:
 
 
 @torch.inference_mode()
-def pointed(model: LanguageModel, heads: Heads, some: list[Needle], block: int = 64) -> tuple[float, float]:
+def pointed(model: LanguageModel, heads: Heads, some: list[Needle], block: int = 32) -> tuple[float, float]:
     """How often the block with most attention, and one of the best three, holds the fact."""
     first = third = 0
     for needle in some:
@@ -63,7 +63,7 @@ def pointed(model: LanguageModel, heads: Heads, some: list[Needle], block: int =
         decoding.going([0])
         for token in needle.answer:
             decoding.step([token])
-        order = seen.mass[0].argsort(descending=True).tolist()
+        order = torch.tensor(seen.shares()).argsort(descending=True).tolist()
         true = set(range(needle.start // block, (needle.end - 1) // block + 1))
         first += order[0] in true
         third += bool(true & set(order[:3]))
