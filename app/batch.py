@@ -198,10 +198,9 @@ class _Group:
     def _replies(
         self, context: Context, questions: Sequence[Question], tails: Sequence[Sequence[int]]
     ) -> Iterator[Reply]:
-        """Decode behind the context: together on a GPU, one after another on a CPU, where that is faster."""
-        if self._engine.model.device.type == "cpu":
-            for question, tail in zip(questions, tails, strict=True):
-                yield self._reply(context, question, tail)
+        """Decode behind the context: all together, a single one by itself."""
+        if len(questions) == 1:
+            yield self._reply(context, questions[0], tails[0])
             return
         places = {q.index: n for n, q in enumerate(questions)}
         for run in _runs(questions, by_index=self._sampling.temperature > 0):
