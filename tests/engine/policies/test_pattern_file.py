@@ -97,7 +97,7 @@ def test_auto_begins_where_it_pays_on_the_device_unless_told() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("sparse", "known are auto, dense, flexprefill"),
+        ("sparse", "known are auto, blocks, dense, flexprefill"),
         ("xattention:strid=8", "it takes stride, threshold"),
         ("xattention:stride=many", "'stride' is a number like 16"),
         ("dense:x=1", "no parameters"),
