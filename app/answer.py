@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any, Literal
 
+from app.looked_at import LookedAt
+
 State = Literal["exact", "fuzzy", "unverified"]
 Mode = Literal["whole", "packed"]
 
@@ -76,12 +78,13 @@ class AnswerStats:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Text, citations, statistics, and a notice about what the answer was based on."""
+    """Text, citations, statistics, a notice about what it was based on, and what its tokens looked at, most first."""
 
     text: str
     citations: tuple[Citation, ...]
     stats: AnswerStats
     notice: str
+    looked_at: tuple[LookedAt, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, the shape that `omnibus ask --json` prints."""
@@ -91,6 +94,7 @@ class Answer:
             "citations": [{k: getattr(c, k) for k in keys} for c in self.citations],
             "stats": asdict(self.stats),
             "notice": self.notice,
+            "looked_at": [asdict(place) for place in self.looked_at],
         }
 
     def _repr_html_(self) -> str:

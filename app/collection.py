@@ -13,6 +13,7 @@ from app import prompt
 from app.answer import Answer, AnswerStats, Citation, Mode, Turn
 from app.citations import cite_sentence, quotes, resolve
 from app.errors import EmptyCollection, NotAnswerable, UploadTooLarge
+from app.looked_at import looked_at
 from app.planner import Budget, ModeChoice, Plan, PlannedDocument, choose_mode, pack_passages, pack_whole
 from app.sentences import rank, sentences
 from app.shelf import DocumentInfo, Shelf
@@ -355,7 +356,10 @@ class Collection:
         prepared = self.prepare(engine, question, mode, history, sampling.max_new_tokens)
         engine.check_fits(len(prepared.prefix) + len(prepared.tail), sampling.max_new_tokens)
         context = self.read(engine, prepared, cancel, emit)
-        generation = engine.generate(context, prepared.tail, sampling=sampling, cancel=cancel, on_progress=emit)
+        seen = engine.watch(context)
+        generation = engine.generate(
+            context, prepared.tail, sampling=sampling, cancel=cancel, on_progress=emit, provenance=seen
+        )
         first: float | None = None
         for piece in generation:
             first = first or time.perf_counter() - started
@@ -375,7 +379,9 @@ class Collection:
             answer_tokens=len(generation.token_ids),
             finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
         )
-        return Answer(generation.text.strip(), citations, stats, prepared.reason[0].upper() + prepared.reason[1:])
+        notice = prepared.reason[0].upper() + prepared.reason[1:]
+        places = looked_at(prepared.packed, seen.shares(), block=seen.block, before=len(prepared.head))
+        return Answer(generation.text.strip(), citations, stats, notice, places)
 
     def read(
         self, engine: Engine, prepared: Prepared, cancel: CancelToken | None, on_progress: OnProgress | None

@@ -17,6 +17,7 @@ from app.answer import Answer, AnswerStats, Citation, Turn
 from app.collection import AddReport, Kept, OnRead, WarmReport
 from app.errors import NotAnswerable, OmnibusError
 from app.library import CollectionInfo
+from app.looked_at import LookedAt
 from app.planner import ModeChoice, Plan, PlannedDocument
 from app.shelf import DocumentInfo
 from app.source import SourceView
@@ -236,7 +237,8 @@ class RemoteCollection:
                 emit(piece)
             if "stats" in event:
                 citations = tuple(Citation(**c) for c in event["citations"])
-                return Answer(text.strip(), citations, AnswerStats(**event["stats"]), event["notice"])
+                places = tuple(LookedAt(**place) for place in event["looked_at"])
+                return Answer(text.strip(), citations, AnswerStats(**event["stats"]), event["notice"], places)
         raise RemoteError(f"The answer from {self.library.url} broke off. Ask again.")
 
     def _call(self, method: str, path: str, **more: Any) -> Any:

@@ -69,7 +69,7 @@ def usage(answer: Answer) -> dict[str, Any]:
 def extras(answer: Answer) -> dict[str, Any]:
     """What we add to the protocol: citations, statistics, and what the answer was based on."""
     whole = answer.to_dict()
-    return {key: whole[key] for key in ("citations", "stats", "notice")}
+    return {key: whole[key] for key in ("citations", "stats", "notice", "looked_at")}
 
 
 def _asked(body: ChatRequest, request: Request) -> AnswerStream:

@@ -67,7 +67,11 @@ def test_a_citation_into_a_pdf_names_the_page(library: Library) -> None:
 
 def test_the_json_form_has_every_field(samples: Collection) -> None:
     value = json.loads(json.dumps(samples.ask("Who is the warden of the hut?").to_dict()))
-    assert set(value) == {"text", "citations", "stats", "notice"}
+    best = value["looked_at"][0]
+    assert best["path"].endswith("handbook.md") or best["path"].endswith("handbook.pdf")
+    assert best["line_start"] <= 8 <= best["line_end"] or best["page"]
+    assert 0.05 <= best["share"] <= 1
+    assert set(value) == {"text", "citations", "stats", "notice", "looked_at"}
     fields = {"quote", "document", "path", "page", "line_start", "line_end", "char_start", "char_end", "state"}
     assert set(value["citations"][0]) == fields
     stats = {
