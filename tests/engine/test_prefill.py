@@ -43,6 +43,20 @@ def test_chunked_prefill_gives_the_logits_of_one_forward_pass(family: str, rando
         assert (got - expected).abs().max() <= 1e-3, (chunk, segment)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_in_bfloat16_the_logits_are_within_its_rounding(family: str, random_models: dict[str, Path]) -> None:
+    """Both round at other places; what transformers' own bfloat16 loses to float32 is the yardstick."""
+    folder = str(random_models[family])
+    model = LanguageModel.load(folder, dtype="bfloat16", device="cpu", home=random_models[family])
+    exact, theirs = (AutoModelForCausalLM.from_pretrained(folder, dtype=d) for d in (torch.float32, torch.bfloat16))
+    with torch.inference_mode():
+        expected = exact(torch.tensor([TOKENS])).logits[0, -1]
+        rounded = theirs(torch.tensor([TOKENS])).logits[0, -1].float()
+    ours = logits_in_chunks(model, TOKENS, 128, 2).float()
+    assert (ours - expected).norm() <= 1.5 * (rounded - expected).norm() + 1e-3 * expected.norm()
+    assert (ours - expected).norm() <= 0.05 * expected.norm()
+
+
 def test_the_default_model_agrees_with_transformers_in_fp32(default_model_path: Path) -> None:
     model = LanguageModel.load(str(default_model_path), dtype="float32", device="cpu", home=default_model_path.parent)
     reference = AutoModelForCausalLM.from_pretrained(default_model_path, dtype=torch.float32)
