@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from app.answer import Answer, AnswerStats, Citation, Turn
     from app.batch import BatchAnswer
-    from app.collection import AddReport, Collection
+    from app.collection import Collection
     from app.errors import OmnibusError
     from app.library import Library
     from app.planner import Plan
+    from app.reports import AddReport
     from app.settings import Settings
     from app.stream import AnswerStream
     from engine.sampling import Sampling
 
 _HOMES = {
-    "AddReport": "app.collection",
+    "AddReport": "app.reports",
     "Answer": "app.answer",
     "AnswerStats": "app.answer",
     "AnswerStream": "app.stream",

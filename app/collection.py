@@ -15,6 +15,7 @@ from app.citations import cite_sentence, quotes, resolve
 from app.errors import EmptyCollection, NotAnswerable, UploadTooLarge
 from app.looked_at import looked_at
 from app.planner import Budget, ModeChoice, Plan, PlannedDocument, choose_mode, pack_passages, pack_whole
+from app.reports import AddReport, Kept, WarmReport
 from app.sentences import rank, sentences
 from app.shelf import DocumentInfo, Shelf
 from app.source import SourceView, view
@@ -52,32 +53,6 @@ MEASURED_FROM = 256
 
 OnRead = Callable[[str, int], None]
 """Called with each file's path and how many were read so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddReport:
-    """What became of the files: loaded (or decoded by a guess), and skipped with reasons."""
-
-    loaded: tuple[DocumentInfo, ...]
-    skipped: tuple[DocumentInfo, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WarmReport:
-    """What warming took; tokens, seconds."""
-
-    prompt_tokens: int
-    cached_tokens: int
-    prefill_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """How many of a prompt's tokens the session store gives back, and why not more of them."""
-
-    tokens: int
-    kept: int
-    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ import anyio
 import httpx
 
 from app.answer import Answer, AnswerStats, Citation, Turn
-from app.collection import AddReport, Kept, OnRead, WarmReport
+from app.collection import OnRead
 from app.errors import NotAnswerable, OmnibusError
 from app.library import CollectionInfo
 from app.looked_at import LookedAt
 from app.planner import ModeChoice, Plan, PlannedDocument
+from app.reports import AddReport, Kept, WarmReport
 from app.shelf import DocumentInfo
 from app.source import SourceView
 from app.stream import AnswerStream, Event

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.attention import attending
 from engine.dual_chunk import DualChunk
 from engine.events import CancelToken
 from engine.int8 import stepping
+from engine.layers import run_layers
 from engine.prefill import Report, chunk_spans, prefill_segment
 from engine.prefix import Prefix
 from engine.provenance import Provenance
-from engine.tails import Fresh, Tails
+from engine.tails import Tails
 from kernels import decode_attention, dense_attention, merge_attention
 
 if TYPE_CHECKING:
@@ -88,7 +88,6 @@ class Decoding:
         self._going = torch.zeros(batch, dtype=torch.int32, device=model.device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._logits: Tensor | None = None
-        self._steps = 0
 
     @torch.inference_mode()
     def read(
@@ -97,10 +96,9 @@ class Decoding:
         """Feed tokens behind what the slot's sequence has; logits [vocab] behind the last one."""
         cache = self.tails.slot(slot)
         begin = cache.length
-        padded = [0] * begin + list(tokens)
-        spans = chunk_spans(len(padded), self._chunk, start=begin)
+        spans = chunk_spans(begin + len(tokens), self._chunk, start=begin)
         hidden = prefill_segment(
-            self._model.decoder, cache, padded, spans,
+            self._model.decoder, cache, tokens, spans,
             attends=BehindPrefix(self._prefix, dual=self._model.dual_chunk), cancel=cancel, report=report,
         )  # fmt: skip
         self.tails.take(slot, cache.length - self._prefix.length)
@@ -112,7 +110,8 @@ class Decoding:
         wide = max(len(suffix) for suffix in suffixes)
         rows = [[*suffix, *[0] * (wide - len(suffix))] for suffix in suffixes]  # nothing looks at what is behind
         positions = torch.arange(self._prefix.length, self._prefix.length + wide, device=self._model.device)[None]
-        hidden = self._layers(
+        hidden = run_layers(
+            self._model.decoder,
             torch.tensor(rows, device=self._model.device),
             positions,
             self.tails.fresh(slots),
@@ -136,11 +135,10 @@ class Decoding:
                 self._logits = self._run()
         elif self._graph is not None:
             self._graph.replay()
-        elif self._steps == 0:
+        elif self._logits is None:
             self._logits = self._run()  # compiles and tunes
         else:
             self._capture()
-        self._steps += 1
         for b, moved in enumerate(self._going.tolist()):
             self.tails.lengths[b] += moved
         assert self._logits is not None
@@ -158,24 +156,6 @@ class Decoding:
         tails = self.tails
         positions = (tails.filled + tails.base).long().unsqueeze(1)
         attends = BehindPrefix(self._prefix, tails.filled + 1, provenance=self._provenance, dual=self._model.dual_chunk)
-        hidden = self._layers(self._tokens.unsqueeze(1), positions, tails, attends)
+        hidden = run_layers(self._model.decoder, self._tokens.unsqueeze(1), positions, tails, attends)
         tails.filled += self._going
         return self._model.head(self._model.decoder.norm(hidden)[:, 0])
-
-    def _layers(self, tokens: Tensor, positions: Tensor, cache: Tails | Fresh, attends: BehindPrefix) -> Tensor:
-        """Hidden states [B, T, hidden] of tokens [B, T] at positions [B or 1, T], before the last norm."""
-        decoder = self._model.decoder
-        hidden: Tensor = decoder.embed_tokens(tokens)
-        rotary = decoder.rotary_emb(hidden, position_ids=positions)
-        with attending(attends):
-            for layer in decoder.layers:
-                out = layer(
-                    hidden,
-                    attention_mask=None,
-                    position_ids=positions,
-                    past_key_values=cache,
-                    use_cache=True,
-                    position_embeddings=rotary,
-                )
-                hidden = out[0] if isinstance(out, tuple) else out
-        return hidden

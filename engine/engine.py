@@ -277,7 +277,8 @@ class Engine:
         together = max(1, plan.segment_tokens // plan.chunk_tokens)
         for i in range(0, len(todo), together):
             segment = todo[i : i + together]
-            prefill_segment(self.model.decoder, cache, tokens, segment, attends=attends, cancel=cancel, report=report)
+            part = tokens[segment[0][0] : segment[-1][1]]
+            prefill_segment(self.model.decoder, cache, part, segment, attends=attends, cancel=cancel, report=report)
             if save and self.store is not None and isinstance(cache, KVCache):
                 parent = self._save(parent, tokens, segment, cache)
                 save = parent is not None

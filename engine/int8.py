@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.fused import FusedLayer
+
 ROWS = 4
 """Sequences up to which int8 is faster; with 32 the bfloat16 product is (measured on two AVX-512 cores)."""
 
@@ -58,8 +60,6 @@ class Int8Linear(nn.Linear):
 @torch.no_grad()
 def use_int8_steps(model: Any) -> bool:
     """Give every fused layer and the head int8 weights beside their own; False where they cannot pay here."""
-    from engine.fused import FusedLayer
-
     weight = model.lm_head.weight
     fused = [layer for layer in model.model.layers if isinstance(layer, FusedLayer)]
     if weight.device.type != "cpu" or weight.dtype != torch.bfloat16 or not fused:

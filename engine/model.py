@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine import attention, default_model
 from engine.architecture import require_agreement, require_supported, require_weights, usable_window
+from engine.attention import Attending
 from engine.cache import KVCache
 from engine.dual_chunk import DualChunk
 from engine.errors import ModelLoadError, ModelNotFound
@@ -23,6 +24,8 @@ from engine.fused import fuse
 from engine.hardware import pick_device, pick_dtype
 from engine.host_cache import HostCache
 from engine.int8 import use_int8_steps
+from engine.policies.dense import Dense
+from engine.prefill import prefill_segment
 
 DEFAULT_NAMES = ("default", default_model.NAME)
 SENTINEL = "\u2063corpus\u2063"
@@ -163,25 +166,10 @@ class LanguageModel:
         out: Tensor = self._model.lm_head(hidden)
         return out
 
-    @torch.inference_mode()
     def step(self, tokens: Sequence[int], cache: KVCache) -> Tensor:
         """Feed a few tokens behind the cache; normed hidden states [1, 1, hidden] of the last one."""
-        ids = torch.tensor(tokens, dtype=torch.long, device=self.device)[None]
-        hidden = self.decoder.embed_tokens(ids)
-        positions = torch.arange(cache.length, cache.length + len(tokens), device=self.device)[None]
-        rotary = self.decoder.rotary_emb(hidden, position_ids=positions)
-        for layer in self.decoder.layers:
-            out = layer(
-                hidden,
-                attention_mask=None,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                position_embeddings=rotary,
-            )
-            hidden = out[0] if isinstance(out, tuple) else out
-        normed: Tensor = self.decoder.norm(hidden[:, -1:])
-        return normed
+        spans = [(cache.length, cache.length + len(tokens))]
+        return prefill_segment(self.decoder, cache, tokens, spans, attends=Attending(Dense()))
 
 
 def _known(name: str) -> dict[str, Any]:

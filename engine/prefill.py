@@ -14,6 +14,7 @@ from engine.attention import Attends, attending
 from engine.cache import KVCache
 from engine.events import CancelToken, OnProgress, Progress
 from engine.host_cache import HostCache
+from engine.layers import run_layer
 
 
 def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple[int, int]]:
@@ -33,7 +34,7 @@ def prefill_segment(
     cancel: CancelToken | None = None,
     report: Report | None = None,
 ) -> Tensor:
-    """Run tokens[spans[0][0] : spans[-1][1]] through every layer of `decoder`, chunk by chunk within each layer.
+    """Run the tokens of `spans`, which stand behind what the cache holds, through every layer, chunk by chunk in each.
 
     The hidden states of the segment stay on the device; the cache gains the segment's keys and values. Returns the
     last token's hidden state [1, 1, hidden] after the final norm. When it is cancelled (Cancelled) the cache is cut
@@ -41,7 +42,7 @@ def prefill_segment(
     """
     begin, end = spans[0][0], spans[-1][1]
     device = cache.device
-    ids = torch.tensor(tokens[begin:end], dtype=torch.long, device=device)[None]
+    ids = torch.tensor(tokens, dtype=torch.long, device=device)[None]
     positions = torch.arange(begin, end, device=device)[None]
     hidden: Tensor = decoder.embed_tokens(ids)
     rotary = decoder.rotary_emb(hidden, position_ids=positions)
@@ -54,16 +55,10 @@ def prefill_segment(
                     if cancel is not None:
                         cancel.raise_if_cancelled()
                     part = slice(start - begin, stop - begin)
-                    out = layer(
-                        hidden[:, part],
-                        attention_mask=None,
-                        position_ids=positions[:, part],
-                        past_key_values=cache,
-                        use_cache=True,
-                        position_embeddings=(rotary[0][:, part], rotary[1][:, part]),
-                    )
+                    turned = rotary[0][:, part], rotary[1][:, part]
+                    out = run_layer(layer, hidden[:, part], positions[:, part], turned, cache)
                     if i < last or stop == end:
-                        hidden[:, part] = out[0] if isinstance(out, tuple) else out
+                        hidden[:, part] = out
                     if report is not None:
                         report.chunk(stop - start, i)
                 cache.end_layer(i)

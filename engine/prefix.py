@@ -9,10 +9,8 @@ from torch import Tensor
 
 from engine.cache import KVCache
 from engine.host_cache import PAGE, HostCache
-from kernels import Pages, decode_attention, dense_attention, select_keys
+from kernels import Pages, decode_attention, prefix_attention, select_keys
 
-FEW = 512
-"""Up to so many query rows per KV head the keys are split among processors; above, the rows are."""
 PAGES = 128
 """Pages that one step reads per KV head of a prefix in host memory: 8,192 keys."""
 RECENT = 4
@@ -54,20 +52,7 @@ class ResidentPrefix:
         """As Prefix.attend."""
         first, last = keys or (0, self.length)
         k, v = (x[:, :, first:last] for x in self._layers[layer])
-        batch, heads, tokens, dim = q.shape
-        rows = q.transpose(0, 1).reshape(1, heads, batch * tokens, dim)
-        mass: Tensor | None = None
-        if mass_block is not None or batch * tokens * heads <= FEW * k.shape[1]:
-            out, lse, mass = decode_attention(rows, k, v, scale=scale, causal=False, mass_block=mass_block)
-        else:
-            out, lse = dense_attention(rows, k, v, scale=scale, causal=False)
-        if mass is not None:
-            mass = mass.view(heads, batch, tokens, -1).transpose(0, 1)
-        return (
-            out.view(heads, batch, tokens, dim).transpose(0, 1),
-            lse.view(heads, batch, tokens).transpose(0, 1),
-            mass,
-        )
+        return prefix_attention(q, k, v, scale=scale, mass_block=mass_block)
 
 
 class HostPrefix:

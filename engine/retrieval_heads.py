@@ -12,12 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.attention import Attending
 from engine.decoding import Decoding
+from engine.engine import Engine
 from engine.model import LanguageModel
-from engine.policies.dense import Dense
-from engine.prefill import chunk_spans, prefill_segment
-from engine.prefix import ResidentPrefix
 from engine.provenance import Provenance
 
 BLOCK = 16
@@ -51,14 +48,12 @@ class _Watch(Provenance):
 def retrieval_scores(model: LanguageModel, needles: Sequence[Needle]) -> Tensor:
     """Mean share of attention that each head [layers, heads] pays to the truth while it answers."""
     layers, heads = model.fingerprint.layers, model.fingerprint.heads
-    total = torch.zeros(layers, heads)
+    engine, total = Engine(model), torch.zeros(layers, heads)
     for needle in needles:
-        cache = model.new_cache(len(needle.prefix))
-        spans = chunk_spans(len(needle.prefix), 1024)
-        prefill_segment(model.decoder, cache, needle.prefix, spans, attends=Attending(Dense()))
+        context = engine.context(needle.prefix)
         watch = _Watch(layers, heads, needle, model.device)
         room = len(needle.question) + len(needle.answer)
-        decoding = Decoding(model, ResidentPrefix(cache), capacity=room, provenance=watch)
+        decoding = Decoding(model, context.prefix, capacity=room, provenance=watch)
         decoding.read(0, needle.question)
         decoding.going([0])
         for token in needle.answer:

@@ -49,7 +49,7 @@ class Tails(Cache):  # type: ignore[misc]
         shape = (layers, 2, batch, kv_heads, capacity, head_dim)
         self._data = torch.zeros(shape, dtype=dtype, device=device)
         self._each = torch.arange(batch, device=device)
-        self.base, self.capacity = base, capacity
+        self.base = base
         self.lengths = [0] * batch
         self.filled = torch.zeros(batch, dtype=torch.int32, device=device)
 

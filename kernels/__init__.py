@@ -24,7 +24,7 @@ from kernels.index import BlockIndex
 from kernels.merge import merge_attention
 from kernels.pages import Pages
 from kernels.pooled_scores import pool, pooled_scores
-from kernels.shared_prefix import shared_prefix_attention
+from kernels.shared_prefix import prefix_attention, shared_prefix_attention
 
 __all__ = [
     "ArgumentError",
@@ -40,6 +40,7 @@ __all__ = [
     "merge_attention",
     "pool",
     "pooled_scores",
+    "prefix_attention",
     "quantize_pages",
     "rms_norm",
     "rotate",

@@ -129,7 +129,7 @@ def explain(
         if name is None:
             what, kept = f"Collection '{collection}'", lib.collection(collection).kept()
         else:
-            from app.collection import Kept
+            from app.reports import Kept
 
             manifest = lib.store.session(name)
             found = lib.store.prefix_of(manifest, lib.engine.namespace)

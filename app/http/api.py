@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from app.collection import Kept, WarmReport
 from app.errors import NotAnswerable
 from app.library import CollectionInfo, Library
 from app.planner import ModeChoice, Plan
+from app.reports import Kept, WarmReport
 from app.shelf import DocumentInfo
 from app.source import SourceView
 from engine.store import Manifest

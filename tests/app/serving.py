@@ -23,18 +23,25 @@ NOTES = (
 
 
 @contextmanager
-def serving(home: Path, model: Path, **settings: Any) -> Iterator[tuple[str, Library]]:
-    """The server's address and its library, which holds one collection, 'shore'."""
+def listening(library: Library) -> Iterator[str]:
+    """The address of a server over this library, on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(create_app(library), host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@contextmanager
+def serving(home: Path, model: Path, **settings: Any) -> Iterator[tuple[str, Library]]:
+    """The server's address and its library, which holds one collection, 'shore'."""
     with Library(settings=Settings(home=home, model=str(model), dtype="float32", **settings)) as library:
         library.collection("shore").add_bytes("notes.txt", NOTES.encode())
-        server = uvicorn.Server(uvicorn.Config(create_app(library), host="127.0.0.1", port=port, log_level="error"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}", library
-        server.should_exit = True
-        thread.join(10)
+        with listening(library) as address:
+            yield address, library

@@ -1,10 +1,11 @@
 """Our engine beside plain transformers on this CPU: prefill and decode, same prompt, same run, in turns.
 
     python -m tests.benchmarks.cpu_engine [--tokens 1024 4096] [--rounds 5] [--threads N] [--dtype auto] [--out FILE]
-        [--policy auto:minimum=2048] [--gguf FILE.gguf]
+        [--policy auto:minimum=2048] [--gguf FILE.gguf] [--questions 24]
 
 Prints medians in tokens per second and the ratio round by round (8K: --tokens 8000). `--policy` adds sparse prefill,
-`--gguf` llama.cpp on that file (needs llama-cpp-python). The load average before and after
+`--gguf` llama.cpp on that file (needs llama-cpp-python). `--questions` measures, instead, so many questions over one
+prompt answered together beside one after another. The load average before and after
 stands in the JSON: on a busy machine only the ratios mean something. transformers runs its default attention (SDPA) and
 its own generate() with the same weights and number type; both decode rates run from the first token to the last.
 """
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=ROOT / ".cache" / "omnibus")
     parser.add_argument("--policy")
     parser.add_argument("--gguf", type=Path)
+    parser.add_argument("--questions", type=int)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.threads:
@@ -57,11 +59,15 @@ def main() -> None:
     folder = pull(options.home)
     model = LanguageModel.load("default", dtype=options.dtype, home=options.home)
     model.stop_ids = frozenset()  # decode a fixed number of tokens
-    other = AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype)
     text = "".join(path.read_text() for path in sorted((ROOT / "engine").rglob("*.py")))
     rows = []
     for n in options.tokens:
-        for row in compare(model, other, model.encode(text)[:n], options):
+        ids = model.encode(text)[:n]
+        if options.questions:
+            found = iter([together(model, ids, options.questions, options.rounds)])
+        else:
+            found = compare(model, AutoModelForCausalLM.from_pretrained(folder, dtype=model.dtype), ids, options)
+        for row in found:
             print("  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
             rows.append(row)
     if options.out:
@@ -117,6 +123,28 @@ def compare(model: LanguageModel, other: Any, ids: list[int], options: argparse.
             if name != "transformers"
         }
         yield row
+
+
+def together(model: LanguageModel, ids: list[int], questions: int, rounds: int) -> dict[str, Any]:
+    """Seconds a question of answers to many questions over one prompt, together and one after another."""
+    engine, sampling = Engine(model), Sampling(max_new_tokens=DECODED)
+    context = engine.context(ids)
+    suffixes = [model.encode(f"\nWhat does part {i} of this program do, and who calls it?") for i in range(questions)]
+
+    def alone() -> float:
+        return timed(lambda: [list(engine.generate(context, suffix, sampling=sampling)) for suffix in suffixes])
+
+    def batch() -> float:
+        return timed(lambda: list(engine.batch(context, suffixes, sampling=sampling, slots=questions)))
+
+    alone(), batch()  # warm-up
+    pairs = [(alone() / questions, batch() / questions) for _ in range(rounds)]
+    return {
+        "what": "questions", "tokens": len(ids), "questions": questions,
+        "seconds alone": statistics.median(a for a, _ in pairs),
+        "seconds together": statistics.median(b for _, b in pairs),
+        "ratio": statistics.median(a / b for a, b in pairs),
+    }  # fmt: skip
 
 
 def llama_cpp(gguf: Path, ids: list[int]) -> tuple[Callable[[], float], Callable[[], float]]:

@@ -16,12 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.attention import Attending
 from engine.cache import KVCache
 from engine.decoding import BehindPrefix, Decoding
+from engine.engine import Engine
+from engine.layers import run_layers
 from engine.model import LanguageModel
-from engine.policies import Dense
-from engine.prefill import chunk_spans, prefill_segment
 from engine.prefix import ResidentPrefix
 from engine.store import codec
 from kernels import quantize_pages
@@ -50,16 +49,11 @@ def through(name: str) -> Callable[[Tensor], Tensor]:
 @torch.inference_mode()
 def scored(model: LanguageModel, prefix: KVCache, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Each next token's negative log-likelihood, and the likeliest tokens, reading all at once."""
-    states: list[Tensor] = []
-    hook = model.decoder.layers[-1].register_forward_hook(lambda _m, _i, out: states.append(out))
     tails = Decoding(model, ResidentPrefix(prefix), capacity=len(tokens)).tails.slot(0)
-    padded = [0] * prefix.length + list(tokens)
-    spans = [(prefix.length, len(padded))]
-    try:
-        prefill_segment(model.decoder, tails, padded, spans, attends=BehindPrefix(ResidentPrefix(prefix)))
-    finally:
-        hook.remove()
-    return judged(model.head(model.decoder.norm(states[0][0])), tokens)
+    positions = torch.arange(prefix.length, prefix.length + len(tokens))[None]
+    attends = BehindPrefix(ResidentPrefix(prefix))
+    hidden = run_layers(model.decoder, torch.tensor(tokens)[None], positions, tails, attends)
+    return judged(model.head(model.decoder.norm(hidden[0])), tokens)
 
 
 def judged(logits: Tensor, tokens: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -78,8 +72,7 @@ def stepped(model: LanguageModel, prefix: KVCache, tokens: Sequence[int]) -> tup
 def compare(model: LanguageModel, kind: str, tokens: int, behind: int) -> list[Row]:
     """One text: perplexity and agreement of each way beside nothing rounded."""
     ids = model.encode(long_text(kind))[: tokens + behind]
-    cache, rest = model.new_cache(tokens), ids[tokens:]
-    prefill_segment(model.decoder, cache, ids, chunk_spans(tokens, 1024), attends=Attending(Dense()))
+    cache, rest = Engine(model).context(ids[:tokens]).cache, ids[tokens:]
     plain, said = scored(model, cache, rest)
     rows: list[Row] = []
 

@@ -15,12 +15,9 @@ from typing import Any
 
 import torch
 
-from engine.attention import Attending
 from engine.decoding import Decoding
+from engine.engine import Engine
 from engine.model import LanguageModel, Message
-from engine.policies import Dense
-from engine.prefill import chunk_spans, prefill_segment
-from engine.prefix import ResidentPrefix
 from engine.provenance import Heads, Provenance
 from engine.retrieval_heads import Needle, best_heads, retrieval_scores
 from tests.texts import long_text
@@ -51,14 +48,12 @@ def needles(model: LanguageModel, count: int, tokens: int) -> list[Needle]:
 @torch.inference_mode()
 def pointed(model: LanguageModel, heads: Heads, some: list[Needle], block: int = 32) -> tuple[float, float]:
     """How often the block with most attention, and one of the best three, holds the fact."""
-    first = third = 0
+    engine, first, third = Engine(model), 0, 0
     for needle in some:
-        cache = model.new_cache(len(needle.prefix))
-        spans = chunk_spans(len(needle.prefix), 1024)
-        prefill_segment(model.decoder, cache, needle.prefix, spans, attends=Attending(Dense()))
+        context = engine.context(needle.prefix)
         seen = Provenance(heads, len(needle.prefix), block=block, device=model.device)
         room = len(needle.question) + len(needle.answer)
-        decoding = Decoding(model, ResidentPrefix(cache), capacity=room, provenance=seen)
+        decoding = Decoding(model, context.prefix, capacity=room, provenance=seen)
         decoding.read(0, needle.question)
         decoding.going([0])
         for token in needle.answer:

@@ -29,8 +29,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from engine.attention import Attending, attending
+from engine.attention import Attending
 from engine.engine import Context, Engine
+from engine.layers import run_layers
 from engine.model import LanguageModel
 from engine.prefill import chunk_spans
 from engine.store import Namespace, Store
@@ -253,20 +254,9 @@ class Bench:
     def predictions(self, context: Context) -> torch.Tensor:
         """Log-probabilities [ASKED, vocab] of what follows each token asked, behind the context."""
         decoder, cache, base = self.model.decoder, context.cache, len(self.prefix)
-        hidden = decoder.embed_tokens(torch.tensor(self.asked)[None])
         positions = torch.arange(base, base + ASKED)[None]
-        rotary = decoder.rotary_emb(hidden, position_ids=positions)
-        with attending(Attending(Engine(self.model).policy)):
-            for layer in decoder.layers:
-                out = layer(
-                    hidden,
-                    attention_mask=None,
-                    position_ids=positions,
-                    past_key_values=cache,
-                    use_cache=True,
-                    position_embeddings=rotary,
-                )
-                hidden = out[0] if isinstance(out, tuple) else out
+        attends = Attending(Engine(self.model).policy)
+        hidden = run_layers(decoder, torch.tensor(self.asked)[None], positions, cache, attends)
         cache.truncate(base)
         normed = decoder.norm(hidden)
         return torch.stack([self.model.logits(normed[:, i : i + 1]) for i in range(ASKED)]).float().log_softmax(-1)

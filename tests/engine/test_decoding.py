@@ -38,7 +38,7 @@ def kept(model: LanguageModel, place: str, pages: int = 1000) -> Prefix:
     cache = model.new_cache(PREFIX)
     if place == "host":
         cache = HostCache(f.layers, f.kv_heads, f.head_dim, capacity=PREFIX, dtype=model.dtype, device=model.device)
-    prefill_segment(model.decoder, cache, TOKENS, chunk_spans(PREFIX, 128), attends=Attending(Dense()))
+    prefill_segment(model.decoder, cache, TOKENS[:PREFIX], chunk_spans(PREFIX, 128), attends=Attending(Dense()))
     return HostPrefix(cache, pages=pages) if isinstance(cache, HostCache) else ResidentPrefix(cache)
 
 

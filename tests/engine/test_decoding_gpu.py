@@ -31,7 +31,7 @@ def kept(model, place: str) -> Prefix:  # type: ignore[no-untyped-def]
     f = model.fingerprint
     make = HostCache if place == "host" else KVCache.empty
     cache = make(f.layers, f.kv_heads, f.head_dim, capacity=PREFIX, dtype=model.dtype, device=model.device)
-    prefill_segment(model.decoder, cache, TOKENS, chunk_spans(PREFIX, 512), attends=Attending(Dense()))
+    prefill_segment(model.decoder, cache, TOKENS[:PREFIX], chunk_spans(PREFIX, 512), attends=Attending(Dense()))
     return HostPrefix(cache, pages=1000) if isinstance(cache, HostCache) else ResidentPrefix(cache)
 
 

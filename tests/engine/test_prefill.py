@@ -24,8 +24,9 @@ def logits_in_chunks(model: LanguageModel, tokens: list[int], chunk: int, segmen
     cache = model.new_cache(len(tokens))
     spans = chunk_spans(len(tokens), chunk)
     for i in range(0, len(spans), segment_chunks):
+        part = spans[i : i + segment_chunks]
         hidden = prefill_segment(
-            model.decoder, cache, tokens, spans[i : i + segment_chunks], attends=Attending(Dense())
+            model.decoder, cache, tokens[part[0][0] : part[-1][1]], part, attends=Attending(Dense())
         )
     assert cache.length == len(tokens)
     return model.logits(hidden)

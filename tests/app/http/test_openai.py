@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import httpx
 import openai
 import pytest
-import uvicorn
 
 from app.library import Library
-from app.server import create_app
 from app.settings import Settings
+from tests.app.serving import listening
 from tests.conftest import SAMPLES
 
 
@@ -24,19 +21,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, default_model_path: object)
     """A server on a free loopback port, and its library."""
     home = tmp_path_factory.mktemp("home")
     (home / "models").symlink_to(default_model_path.parent)  # type: ignore[attr-defined]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with Library(settings=Settings(home=home)) as library:
         library.collection("hut").add(SAMPLES)
-        server = uvicorn.Server(uvicorn.Config(create_app(library), host="127.0.0.1", port=port, log_level="error"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}", library
-        server.should_exit = True
-        thread.join(10)
+        with listening(library) as address:
+            yield address, library
 
 
 @pytest.fixture
