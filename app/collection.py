@@ -13,6 +13,7 @@ from app import prompt
 from app.answer import Answer, AnswerStats, Citation, Mode, Turn
 from app.citations import cite_sentence, quotes, resolve
 from app.errors import EmptyCollection, NotAnswerable, UploadTooLarge
+from app.jobs import Job, OnJob
 from app.looked_at import looked_at
 from app.planner import Budget, ModeChoice, Plan, PlannedDocument, choose_mode, pack_passages, pack_whole
 from app.reports import AddReport, Kept, WarmReport
@@ -31,13 +32,8 @@ from ingest import (
     PackedPrompt,
     TokenCache,
     count_tokens,
-    is_archive,
     near,
-    read_all,
     read_all_bytes,
-    skipped,
-    source_of,
-    walk,
     whole,
 )
 
@@ -50,9 +46,6 @@ CANDIDATES = 8
 """Sentences among which the model chooses the one that proves its answer."""
 MEASURED_FROM = 256
 """Prefills of fewer tokens say little about the rate."""
-
-OnRead = Callable[[str, int], None]
-"""Called with each file's path and how many were read so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +78,27 @@ class Collection:
 
     # -- documents ----------------------------------------------------------------------------------------------------
 
-    def add(self, *paths: str | Path, on_read: OnRead | None = None) -> AddReport:
-        """Read files and folders into the collection; all or nothing. Raises FileMissing before anything is read."""
-        missed: list[Document] = []
+    def add(self, *paths: str | Path, on_progress: OnJob | None = None, cancel: CancelToken | None = None) -> AddReport:
+        """Read files and folders into the collection, as a job (app.jobs); raises FileMissing before anything is read.
 
-        def skip(path: Path, reason: str) -> None:
-            missed.append(skipped(path, reason))
+        A job for the same paths that was stopped or killed is gone on with. Raises Cancelled; what was read stays.
+        """
+        from app import adding
 
-        documents: list[Document] = []
-        archives: list[str] = []
-        for found in list(walk([Path(p).expanduser() for p in paths], on_skip=skip)):
-            if is_archive(found.relative):
-                archives.append(source_of(found.path))
-            documents.extend(read_all(found.path, found.relative))
-            if on_read:
-                on_read(found.relative, len(documents))
-        kept = self.shelf.put([*documents, *missed], archives=archives)
-        return self._report(kept)
+        added = adding.add(self, self._add_job(paths), on_progress=on_progress, token=cancel)
+        return self._report(added)
+
+    def start_add(self, *paths: str | Path) -> Job:
+        """Add on a thread of its own; look how far it is with `library.job(id)`. Raises FileMissing."""
+        return self.library.resume_job(self._add_job(paths).id)
+
+    def _add_job(self, paths: Sequence[str | Path]) -> Job:
+        from app import adding
+
+        roots = [Path(p).expanduser().absolute() for p in paths]
+        adding.check(roots)
+        jobs, names = self.library.job_table, [str(root) for root in roots]
+        return jobs.unfinished("add", self.name, names) or jobs.create("add", self.name, names)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
         """Add an uploaded file; of an archive's files the first that was loaded is returned. Raises UploadTooLarge."""
@@ -109,11 +106,10 @@ class Collection:
         if len(data) > limit << 20:
             raise UploadTooLarge(filename, limit)
         name = Path(filename.replace("\\", "/")).name or "upload"
-        report = self._report(self.shelf.put(read_all_bytes(data, name)))
+        report = self._report({d.path for d in self.shelf.put(read_all_bytes(data, name))})
         return (*report.loaded, *report.skipped)[0]
 
-    def _report(self, documents: Sequence[Document]) -> AddReport:
-        paths = {d.path for d in documents}
+    def _report(self, paths: set[str]) -> AddReport:
         infos = [info for info in self.shelf.infos() if info.path in paths]
         return AddReport(
             tuple(i for i in infos if i.status != "skipped"), tuple(i for i in infos if i.status == "skipped")
@@ -147,7 +143,7 @@ class Collection:
     def plan(self, *, mode: ModeChoice = "auto") -> Plan:
         """What a question would read, what of it is in the session store, and how long reading the rest takes."""
         engine = self.library.engine
-        documents, cache = self._texts(), self._token_cache(engine)
+        documents, cache = self._texts(), self.token_cache(engine)
         encode = engine.model.encode_with_offsets
         counts = {e.document.path: count_tokens(e, encode, fence=self.fence, cache=cache) for e in whole(documents)}
         corpus = sum(counts.values())
@@ -189,7 +185,8 @@ class Collection:
             raise EmptyCollection(self.name)
         return documents
 
-    def _token_cache(self, engine: Engine) -> TokenCache:
+    def token_cache(self, engine: Engine) -> TokenCache:
+        """Token ids of documents, kept on disk for this model's tokenizer."""
         return TokenCache(self.library.settings.home / "tokens", engine.model.tokenizer_digest)
 
     def frame(self, engine: Engine, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
@@ -207,7 +204,7 @@ class Collection:
         self, engine: Engine, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None
     ) -> Prepared:
         """The prompt for a question: mode chosen, corpus packed. Raises EmptyCollection, NoSuchCollection."""
-        documents, cache = self._texts(), self._token_cache(engine)
+        documents, cache = self._texts(), self.token_cache(engine)
         encode = engine.model.encode_with_offsets
         head, tail = self.frame(engine, question, history)
         budget = self._budget(engine, head, tail, max_new_tokens)

@@ -57,6 +57,20 @@ class AlreadyWatched(OmnibusError):
         super().__init__(f"Collection '{name}' is being watched already. See: omnibus watch --status -c {name}")
 
 
+class NoSuchJob(OmnibusError):
+    """A job of that number was never started, or was forgotten."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"There is no job {number}. See: omnibus jobs ls")
+
+
+class JobRunning(OmnibusError):
+    """A job is being worked on by a process already."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"Job {number} is running already. Stop it with: omnibus jobs cancel {number}")
+
+
 def explain(error: BaseException) -> str | None:
     """One sentence for any error of ours, None for a bug (which deserves its traceback)."""
     from engine.errors import EngineError

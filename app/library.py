@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +22,12 @@ from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.collection import Collection
+    from app.jobs import Job, Jobs
     from engine.engine import Engine
     from engine.events import CancelToken, OnProgress
     from engine.store import Store
 
+LOG = logging.getLogger(__name__)
 LOOK_UP_S = 0.2
 """How often who waits for the engine looks whether it was called away."""
 
@@ -69,6 +72,7 @@ class Library:
             changes["model"] = model
         self.settings = (settings or Settings()).model_copy(update=changes)
         self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), threading.Lock()
+        self._working: dict[threading.Thread, CancelToken] = {}
         self._engine: Engine | None = None
         self._store: Store | None = None
 
@@ -106,6 +110,50 @@ class Library:
         known = [info.name for info in self.collections()]
         if name not in known:
             raise NoSuchCollection(name, known)
+
+    # -- jobs ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def job_table(self) -> Jobs:
+        """Long work in the database (app.jobs)."""
+        from app.jobs import Jobs
+
+        return Jobs(self.sessions, self.settings.home / "jobs")
+
+    def jobs(self) -> list[Job]:
+        """Every job that is remembered, newest first."""
+        return self.job_table.all()
+
+    def job(self, number: int) -> Job:
+        """One job and how far it is; raises NoSuchJob."""
+        return self.job_table.get(number)
+
+    def cancel_job(self, number: int) -> Job:
+        """Ask a job to stop, whichever process works on it; what it carried over stays. Raises NoSuchJob."""
+        return self.job_table.cancel(number)
+
+    def resume_job(self, number: int) -> Job:
+        """Work on a job on a thread of this process, from where it stands; raises NoSuchJob, JobRunning."""
+        from app.adding import add
+        from engine.events import CancelToken
+
+        job = self.job(number)
+        if job.state == "done":
+            return job
+        token = CancelToken()
+
+        def work() -> None:
+            try:
+                add(self.collection(job.collection), job, token=token)
+            except Exception as error:  # the job's row says so too
+                LOG.info("job %d: %s", number, error)
+            finally:
+                self._working.pop(thread, None)
+
+        thread = threading.Thread(target=work, name=f"job-{number}", daemon=True)
+        self._working[thread] = token
+        thread.start()
+        return job
 
     # -- engine -------------------------------------------------------------------------------------------------------
 
@@ -177,13 +225,17 @@ class Library:
             db.add(MeasurementRow(model=model, tokens=tokens, seconds=seconds))
 
     def close(self) -> None:
-        """Release the database and the store."""
+        """Release the database and the store; jobs stop, to be resumed."""
+        for thread, token in list(self._working.items()):
+            token.cancel()
+            thread.join()
         if self._store is not None:
             self._store.close()
         self._engine = self._store = None
         if "sessions" in self.__dict__:
             self.sessions.kw["bind"].dispose()
             del self.__dict__["sessions"]
+            self.__dict__.pop("job_table", None)
 
     def __enter__(self) -> Library:
         return self

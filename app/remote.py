@@ -14,7 +14,6 @@ import anyio
 import httpx
 
 from app.answer import Answer, AnswerStats, Citation, Turn
-from app.collection import OnRead
 from app.errors import NotAnswerable, OmnibusError
 from app.library import CollectionInfo
 from app.looked_at import LookedAt
@@ -110,13 +109,10 @@ class RemoteCollection:
         self.library, self.name = library, name
         self._path = f"/api/collections/{quote(name, safe='')}"
 
-    def add(self, *paths: str | Path, on_read: OnRead | None = None) -> AddReport:
+    def add(self, *paths: str | Path) -> AddReport:
         """Send files and folders, each under its file name; raises FileMissing before any is sent."""
-        infos: list[DocumentInfo] = []
-        for found in list(walk([Path(p).expanduser() for p in paths])):
-            infos.append(self.add_bytes(found.path.name, found.path.read_bytes()))
-            if on_read:
-                on_read(found.relative, len(infos))
+        files = list(walk([Path(p).expanduser() for p in paths]))
+        infos = [self.add_bytes(found.path.name, found.path.read_bytes()) for found in files]
         skipped = tuple(info for info in infos if info.status == "skipped")
         return AddReport(tuple(info for info in infos if info.status != "skipped"), skipped)
 

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from app.errors import AlreadyWatched
 from app.shelf import FileState
+from app.stamp import stamp_of
 from app.watch_status import WatchStatus, status_file
 from ingest import FileMissing, read_all, skipped, source_of, walk
 
@@ -92,7 +93,7 @@ class Watcher:
         found = list(walk(self.roots, on_skip=lambda path, reason: missed.append((path, reason))))
         now = {source_of(path): _Seen(path, path.name, f"skipped {why}", why) for path, why in missed}
         for file in found:
-            if (stamp := _stamp(file.path)) is not None:
+            if (stamp := stamp_of(file.path)) is not None:
                 now[source_of(file.path)] = _Seen(file.path, file.relative, stamp)
         return now
 
@@ -205,15 +206,6 @@ def on_network(path: Path) -> bool:
     return bool(mounts) and max(mounts, key=lambda m: len(m.mountpoint)).fstype.lower() in NETWORK
 
 
-def _stamp(path: Path) -> str | None:
-    """What changes when a file does; the change time can be set by nobody. None where the file has just gone."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
-
-
 def _identity(stamp: str) -> str:
     """Inode, size and contents' time: what a move keeps."""
     return stamp.rpartition(" ")[0]
@@ -228,4 +220,4 @@ def _file_state(source: str, seen: _Seen) -> FileState | None:
         documents = read_all(seen.path, seen.relative)
     except FileMissing:
         return None
-    return FileState(source, seen.stamp, tuple(documents)) if _stamp(seen.path) == seen.stamp else None
+    return FileState(source, seen.stamp, tuple(documents)) if stamp_of(seen.path) == seen.stamp else None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from app.locks import held
 
 SHOWN = 100
 """Names of waiting files in the status; the count is whole."""
@@ -71,16 +71,7 @@ def statuses(home: Path) -> list[dict[str, Any]]:
     for file in sorted((home / "watch").glob("*.json")):
         with contextlib.suppress(OSError, ValueError):
             status = json.loads(file.read_text(encoding="utf-8"))
-            if status["state"] == "watching" and not _held(file):
+            if status["state"] == "watching" and not held(Path(f"{file}.lock")):
                 status["state"] = "died"
             found.append(status)
     return sorted(found, key=lambda status: str(status["collection"]))
-
-
-def _held(file: Path) -> bool:
-    lock = FileLock(f"{file}.lock")
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True

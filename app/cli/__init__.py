@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import ask, batch, demo, doctor, documents, models, patterns, serve, sessions, token, watch
+from app.cli import ask, batch, demo, doctor, documents, jobs, models, patterns, serve, sessions, token, watch
 
 app = typer.Typer(
     name="omnibus",
@@ -25,6 +25,7 @@ app.command()(batch.batch)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(patterns.app, name="patterns")
 app.add_typer(sessions.app, name="sessions")

@@ -30,12 +30,15 @@ def add(
     collection: CollectionOption = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Read files and folders into a collection. Each file gets a verdict; nothing is lost silently."""
+    """Read files and folders into a collection. Each file gets a verdict; nothing is lost silently.
+
+    Stopped or killed, the same command goes on where it was.
+    """
+    from app.cli.jobs import line
+
     with library() as lib:
-        with err.status("Reading files") as status:
-            report = lib.collection(collection).add(
-                *paths, on_read=lambda path, n: status.update(Text(f"{n} files: {path}"))
-            )
+        with err.status("Looking at the files") as status:
+            report = lib.collection(collection).add(*paths, on_progress=lambda job: status.update(Text(line(job))))
         if as_json:
             print_json({"collection": collection, "loaded": report.loaded, "skipped": report.skipped})
             return

@@ -71,6 +71,41 @@ class WatchedRow(Base):
     stamp: Mapped[str]
 
 
+class JobRow(Base):
+    """Long work and how far it is; it goes on from here after a kill."""
+
+    __tablename__ = "job"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    collection: Mapped[str]
+    arguments: Mapped[list[str]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(default="running")
+    stop: Mapped[bool] = mapped_column(default=False)
+    files_done: Mapped[int] = mapped_column(default=0)
+    files_total: Mapped[int] = mapped_column(default=0)
+    bytes_done: Mapped[int] = mapped_column(default=0)
+    bytes_total: Mapped[int] = mapped_column(default=0)
+    bytes_before: Mapped[int] = mapped_column(default=0)
+    tokens: Mapped[int | None]
+    at: Mapped[str] = mapped_column(default="")
+    created: Mapped[datetime] = mapped_column(default=_now)
+    started: Mapped[datetime] = mapped_column(default=_now)
+    updated: Mapped[datetime] = mapped_column(default=_now)
+    error: Mapped[str | None]
+
+
+class JobFileRow(Base):
+    """A file that a job has done with: its stamp then, and the paths of the documents that it gave."""
+
+    __tablename__ = "job_file"
+    __table_args__ = (UniqueConstraint("job_id", "source"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), index=True)
+    source: Mapped[str]
+    stamp: Mapped[str]
+    paths: Mapped[list[str]] = mapped_column(JSON)
+
+
 class MeasurementRow(Base):
     """A rate seen on this machine, so that plans can say how long reading will take."""
 
