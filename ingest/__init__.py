@@ -4,7 +4,8 @@ from ingest.archive import is_archive
 from ingest.document import Document, Kind, Page, Verdict
 from ingest.duplicates import Duplicate, near
 from ingest.errors import FileMissing, IngestError
-from ingest.pack import Excerpt, PackedPrompt, count_tokens, pack, whole
+from ingest.outline import outline
+from ingest.pack import Excerpt, PackedPrompt, count_tokens, listing, pack, whole
 from ingest.passages import Passage, passages
 from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped, source_of
 from ingest.span_map import PackedEntry, Span, SpanMap
@@ -30,7 +31,9 @@ __all__ = [
     "Verdict",
     "count_tokens",
     "is_archive",
+    "listing",
     "near",
+    "outline",
     "pack",
     "passages",
     "read",

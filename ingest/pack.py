@@ -1,9 +1,10 @@
 """Packing: documents to one byte-stable run of tokens, each document tokenised on its own.
 
 Before each document stands a mark line `[file-<fence> path]`, before each page `[page-<fence> label]`; a document with
-the text of an earlier one is `[same-<fence> path]`. The fence is fixed per collection; where a document contains the
-beginning of a mark, a zero-width space is put into it, so that no text can pretend to be one. The same documents in the
-same order always give the same tokens, and a change in one leaves every token before it as it was.
+the text of an earlier one is `[same-<fence> path]`. An outline's mark is `[outline-<fence> path]`, and what is left out is
+named behind `[left-<fence>]`. The fence is fixed per collection; where a document contains the beginning of a mark, a
+zero-width space is put into it, so that no text can pretend to be one. The same documents in the same order always give
+the same tokens, and a change in one leaves every token before it as it was.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ingest.document import Document
 from ingest.duplicates import same
+from ingest.outline import outline
 from ingest.span_map import PackedEntry, SpanMap
 from ingest.tokens import Encode, Ints, TokenCache, Tokens, encode_mark, encode_text
 
 BREAK = "\u200b"
+MARKS = "file|page|same|outline|left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,19 @@ class Excerpt:
     end: int
     same_as: str | None = None
     """Path of an earlier document with the same text; a pointer to it is packed instead."""
+    pieces: tuple[tuple[int, int], ...] = ()
+    """Of an outline, the characters start..end that are packed instead of all between start and end."""
 
     @classmethod
     def whole(cls, document: Document) -> Excerpt:
         """All of it."""
         return cls(document, 0, len(document.text))
+
+    @classmethod
+    def outlined(cls, document: Document) -> Excerpt | None:
+        """Its declarations; None where it has no outline (ingest.outline)."""
+        pieces = outline(document)
+        return cls(document, pieces[0][0], pieces[-1][1], pieces=pieces) if pieces else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +61,27 @@ class PackedPrompt:
     spans: SpanMap = field(repr=False)
 
 
-def pack(excerpts: Sequence[Excerpt], encode: Encode, *, fence: str, cache: TokenCache | None = None) -> PackedPrompt:
-    """Pack excerpts in the order given (the caller sorts: canonical order is by path, byte-wise)."""
+def pack(
+    excerpts: Sequence[Excerpt],
+    encode: Encode,
+    *,
+    fence: str,
+    cache: TokenCache | None = None,
+    listed: Sequence[str] = (),
+) -> PackedPrompt:
+    """Pack excerpts in the order given (the caller sorts: canonical order is by path, byte-wise).
+
+    Of an outline each piece is an entry. `listed` names, behind everything, what is not in the prompt.
+    """
     entries: list[PackedEntry] = []
     parts: list[Tokens] = []
     at = 0
     for excerpt in excerpts:
-        tokens = _excerpt(excerpt, encode, fence, cache)
-        entries.append(PackedEntry(excerpt.document, at, at + len(tokens), excerpt.start, excerpt.end))
-        parts.append(tokens)
-        at += len(tokens)
-    ids = Tokens.join(parts).ids
+        for tokens, start, end in _parts(excerpt, encode, fence, cache):
+            entries.append(PackedEntry(excerpt.document, at, at + len(tokens), start, end))
+            parts.append(tokens)
+            at += len(tokens)
+    ids = Tokens.join([*parts, listing(listed, encode, fence=fence)]).ids
     digest = hashlib.sha256(ids.astype("<i4").tobytes()).hexdigest()
     return PackedPrompt(ids, tuple(entries), digest, SpanMap(entries, parts))
 
@@ -74,7 +95,28 @@ def whole(documents: Sequence[Document]) -> list[Excerpt]:
 def count_tokens(excerpt: Excerpt | Document, encode: Encode, *, fence: str, cache: TokenCache | None = None) -> int:
     """Tokens that an excerpt, or a whole document, takes in a packed prompt, its mark included."""
     part = Excerpt.whole(excerpt) if isinstance(excerpt, Document) else excerpt
-    return len(_excerpt(part, encode, fence, cache))
+    return sum(len(tokens) for tokens, _, _ in _parts(part, encode, fence, cache))
+
+
+def listing(paths: Sequence[str], encode: Encode, *, fence: str) -> Tokens:
+    """Tokens that name documents which are not in the prompt."""
+    if not paths:
+        return Tokens.join([])
+    return encode_mark("".join([f"[left-{fence}]\n", *(f"{_shown(path)}\n" for path in paths), "\n"]), encode)
+
+
+def _parts(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | None) -> Iterator[tuple[Tokens, int, int]]:
+    """Tokens with the characters that they come from: one part, or of an outline one for each piece."""
+    document, last = excerpt.document, len(excerpt.pieces) - 1
+    if last < 0:
+        yield _excerpt(excerpt, encode, fence, cache), excerpt.start, excerpt.end
+    for number, (start, end) in enumerate(excerpt.pieces):
+        tokens = [_text(document.text, start, end, encode, fence)]
+        if number == 0:
+            tokens.insert(0, encode_mark(f"[outline-{fence} {_shown(document.path)}]\n", encode))
+        if number == last:
+            tokens.append(encode_mark("\n" if _ends_line(excerpt) else "\n\n", encode))
+        yield Tokens.join(tokens), start, end
 
 
 def _excerpt(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | None) -> Tokens:
@@ -101,7 +143,7 @@ def _key(document: Document, fence: str) -> str:
     """What a document's tokens depend on, but for the tokenizer: its text as read (not its bytes: a reader may change
     from one version to the next), its pages, and the fence."""
     digest = hashlib.sha256(document.text.encode())
-    digest.update(repr((fence, [(page.label, page.start, page.end) for page in document.pages])).encode())
+    digest.update(repr((fence, MARKS, [(page.label, page.start, page.end) for page in document.pages])).encode())
     return digest.hexdigest()
 
 
@@ -129,7 +171,7 @@ def _text(text: str, start: int, end: int, encode: Encode, fence: str) -> Tokens
     if fence not in part:
         return encode_text(part, encode, shift=start)
     # where the breaks go: behind each opening bracket, as characters of the unbroken text
-    cuts = np.asarray([found.start() + 1 for found in re.finditer(rf"\[(?:file|page|same)-{re.escape(fence)}", part)])
+    cuts = np.asarray([found.start() + 1 for found in re.finditer(rf"\[(?:{MARKS})-{re.escape(fence)}", part)])
     if not len(cuts):
         return encode_text(part, encode, shift=start)
     pieces = [part[a:b] for a, b in itertools.pairwise([0, *cuts.tolist(), len(part)])]
