@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +14,13 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from app.batch import OnBatchProgress, Question, answer_batch
-from app.errors import OmnibusError
+from app.batch_table import BatchFileProblem, check_format, read_rows, write_rows
 from app.planner import ModeChoice
 from engine.events import CancelToken
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from app.library import Library
-
-FORMATS = (".jsonl", ".csv")
-
-
-class BatchFileProblem(OmnibusError):
-    """A file of questions or answers cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ def run_batch(
     started = time.perf_counter()
     asked = read_questions(questions, collection)
     drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
-    _format(out)
+    check_format(out)
     partial = out.with_name(f"{out.name}.partial")
     if out.exists() and not partial.exists():
         raise BatchFileProblem(f"'{out}' exists already. Move it away or choose another --out.")
@@ -79,7 +71,7 @@ def run_batch(
                 journal.add(answer.to_dict())
             journal.close()
             rows = [journal.rows[q.index] for q in asked]
-            _write(out, rows)
+            write_rows(out, rows)
             partial.unlink()
             Path(f"{partial}.lock").unlink(missing_ok=True)
     except Timeout:
@@ -91,18 +83,11 @@ def run_batch(
 
 
 def read_questions(path: Path, collection: str) -> list[Question]:
-    """The questions of a .jsonl or .csv file: `question`, and where given `id`, `collection`, `reference`, `source`.
+    """The questions of a file: `question`, and where given `id`, `collection`, `reference`, `source`.
 
     A line that is no question becomes one with a fault, so that rows keep their places. Raises BatchFileProblem.
     """
-    suffix = _format(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BatchFileProblem(f"'{path}' cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise BatchFileProblem(f"'{path}' is not UTF-8. Save it as UTF-8 and try again.") from None
-    rows = list(_json_rows(text) if suffix == ".jsonl" else csv.DictReader(io.StringIO(text, newline="")))
+    rows = read_rows(path)
     if not rows:
         raise BatchFileProblem(f"'{path}' holds no question.")
     return [_question(index, row, collection) for index, row in enumerate(rows)]
@@ -152,21 +137,6 @@ class Journal:
         os.fsync(self._file.fileno())
 
 
-def _format(path: Path) -> str:
-    if path.suffix.lower() not in FORMATS:
-        raise BatchFileProblem(f"'{path}' must end in {' or '.join(FORMATS)}.")
-    return path.suffix.lower()
-
-
-def _json_rows(text: str) -> Iterator[Any]:
-    for line in text.split("\n"):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                yield None
-
-
 def _question(index: int, row: Any, collection: str) -> Question:
     if isinstance(row, str):
         row = {"question": row}
@@ -180,21 +150,6 @@ def _identity(library: Library, questions: Sequence[Question], mode: ModeChoice,
     """Digest of all that the answers depend on and that another start could change."""
     said = [[asdict(q) for q in questions], mode, asdict(sampling), library.settings.model, library.settings.policy]
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
-
-
-def _write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """All rows at once: the file is there whole or not at all."""
-    draft = out.with_name(f"{out.name}.draft")
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        if _format(out) == ".jsonl":
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        else:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows({**row, "citations": json.dumps(row["citations"], ensure_ascii=False)} for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(out)
 
 
 def _mean(rows: Sequence[dict[str, Any]], key: str) -> float | None:

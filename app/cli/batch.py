@@ -13,8 +13,8 @@ from app.cli.console import CollectionOption, JsonOption, ModelOption, err, libr
 
 
 def batch(
-    questions: Annotated[Path, typer.Argument(help="Questions, .jsonl or .csv.", show_default=False)],
-    answers: Annotated[Path, typer.Option("--out", "-o", help="Answers, .jsonl or .csv.", show_default=False)],
+    questions: Annotated[Path, typer.Argument(help="Questions, .jsonl, .csv or .parquet.", show_default=False)],
+    answers: Annotated[Path, typer.Option("--out", "-o", help="Answers, of the same kinds.", show_default=False)],
     collection: CollectionOption = "default",
     mode: Annotated[str, typer.Option(help="auto, whole or packed.")] = "auto",
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
@@ -25,8 +25,8 @@ def batch(
 ) -> None:
     """Answer many questions: each corpus is read once, and a run that was killed goes on when it is started again.
 
-    A question is a line {"question": …} (or a CSV column), with "id", "collection", "reference" (the right answer, to
-    be scored against) and "source" (the path that it should come from) where you have them.
+    A question is a line {"question": …} (or a column of that name), with "id", "collection", "reference" (the right
+    answer, to be scored against) and "source" (the path that it should come from) where you have them.
     """
     chosen = mode_choice(mode)
     with library(model) as lib:

@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from app.batch import BatchProgress, Question, answer_batch
-from app.batch_file import BatchFileProblem, run_batch
+from app.batch_file import run_batch
+from app.batch_table import BatchFileProblem, read_rows
 from app.library import Library
 from app.scores import score
 from app.settings import Settings
@@ -167,6 +170,33 @@ def test_csv_in_and_out_with_scores(shore: Library, tmp_path: Path) -> None:
     assert json.loads(made[0]["citations"])[0]["path"] == "notes.txt"
     assert [row["citation_precision"] for row in made] == ["1.0", "0.0"]
     assert (made[1]["token_f1"], summary.citation_precision) == ("", 0.5)
+
+
+def test_parquet_in_and_out_holds_what_json_lines_hold(shore: Library, tmp_path: Path) -> None:
+    asked = {
+        "question": ["Who keeps the key?", None, "What burns?"],
+        "id": [1, 2, 3],
+        "reference": ["Marta", None, None],
+    }
+    parquet.write_table(pyarrow.table(asked), tmp_path / "q.parquet")
+    rows = [dict(zip(asked, row, strict=True)) for row in zip(*asked.values(), strict=True)]
+    for questions, out in (("q.parquet", "a.parquet"), (questions_file(tmp_path, rows).name, "a.jsonl")):
+        run_batch(shore, tmp_path / questions, tmp_path / out, collection="shore", sampling=WARM)
+    made = read_rows(tmp_path / "a.parquet")
+    assert made == rows_of(tmp_path / "a.jsonl")
+    assert [row["error"] is None for row in made] == [True, False, True]
+    assert pyarrow.types.is_integer(parquet.read_schema(tmp_path / "a.parquet").field("answer_tokens").type)
+
+
+def test_parquet_that_cannot_be_read_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "q.parquet").write_text("no parquet")
+    with pytest.raises(BatchFileProblem, match="no Parquet file"):
+        read_rows(tmp_path / "q.parquet")
+    with pytest.raises(BatchFileProblem, match="cannot be read"):
+        read_rows(tmp_path / "nowhere.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)  # as where the extra is not installed
+    with pytest.raises(BatchFileProblem, match=r"omnibus-rag\[parquet\]"):
+        read_rows(tmp_path / "q.parquet")
 
 
 def test_scores_are_those_of_reading_comprehension() -> None:
