@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.looked_at import LookedAt
+
+if TYPE_CHECKING:
+    from engine.logprobs import TokenLogprob
 
 State = Literal["exact", "fuzzy", "unverified"]
 Mode = Literal["whole", "packed"]
@@ -57,6 +60,8 @@ class AnswerStats:
     recall: float | None
     answer_tokens: int
     finish_reason: Literal["stop", "length"] = "stop"
+    snapshot: str | None = None
+    """Hash of what it was made from; `Collection.snapshot` gives that again."""
 
     @property
     def line(self) -> str:
@@ -78,13 +83,15 @@ class AnswerStats:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Text, citations, statistics, a notice about what it was based on, and what its tokens looked at, most first."""
+    """Text, citations, statistics, a notice about what it was based on, what its tokens looked at, most first, and
+    their log probabilities where the sampling asked for them."""
 
     text: str
     citations: tuple[Citation, ...]
     stats: AnswerStats
     notice: str
     looked_at: tuple[LookedAt, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, the shape that `omnibus ask --json` prints."""
@@ -113,3 +120,11 @@ class Turn:
 
     question: str
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance(Turn):
+    """No turn, but what a program's system message asks of the answer (`question` holds it). It is put before the
+    question, behind the corpus, so that the corpus' KV does not depend on it."""
+
+    answer: str = ""

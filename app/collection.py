@@ -353,7 +353,7 @@ class Collection:
         )
         notice = prepared.reason[0].upper() + prepared.reason[1:]
         places = looked_at(prepared.packed, seen.shares(), block=seen.block, before=len(prepared.head))
-        return Answer(generation.text.strip(), citations, stats, notice, places)
+        return Answer(generation.text.strip(), citations, stats, notice, places, tuple(generation.logprobs))
 
     def read(
         self, engine: Engine, prepared: Prepared, cancel: CancelToken | None, on_progress: OnProgress | None

@@ -86,4 +86,4 @@ def _answer(
         answer_tokens=len(generation.token_ids),
         finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
     )
-    return Answer(generation.text, (), stats, NOTICE)
+    return Answer(generation.text, (), stats, NOTICE, logprobs=tuple(generation.logprobs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.answer import Turn
+from app.answer import Guidance, Turn
 from engine.model import Message
 
 SYSTEM = "You are a helpful assistant that answers questions about the user's documents."
@@ -19,10 +19,11 @@ PROOF = '\n\nThe documents say: "'
 
 
 def messages(question: str, history: Sequence[Turn], *, brief: bool) -> list[Message]:
-    """The dialogue behind the corpus: earlier turns, then the question."""
+    """The dialogue behind the corpus: earlier turns, then guidance if there is any, and the question."""
     form = BRIEF if brief else FULL
     out: list[Message] = []
-    for turn in history:
+    guidance = [turn.question for turn in history if isinstance(turn, Guidance)]
+    for turn in (turn for turn in history if not isinstance(turn, Guidance)):
         out.append(Message("user", form.format(question=turn.question)))
         out.append(Message("assistant", turn.answer))
-    return [*out, Message("user", form.format(question=question))]
+    return [*out, Message("user", "\n\n".join([*guidance, form.format(question=question)]))]

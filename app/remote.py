@@ -13,7 +13,7 @@ from urllib.parse import quote
 import anyio
 import httpx
 
-from app.answer import Answer, AnswerStats, Citation, Turn
+from app.answer import Answer, AnswerStats, Citation, Guidance, Turn
 from app.errors import NotAnswerable, OmnibusError
 from app.library import CollectionInfo
 from app.looked_at import LookedAt
@@ -24,6 +24,7 @@ from app.source import SourceView
 from app.stream import AnswerStream, Event
 from engine.errors import Cancelled
 from engine.events import CancelToken, OnProgress
+from engine.logprobs import Likely, TokenLogprob
 from engine.sampling import Sampling
 from ingest import walk
 
@@ -185,6 +186,9 @@ class RemoteCollection:
             raise NotAnswerable("The question is empty. Ask something about the documents.")
         messages: list[dict[str, str]] = []
         for turn in history:
+            if isinstance(turn, Guidance):
+                messages.append({"role": "system", "content": turn.question})
+                continue
             messages.append({"role": "user", "content": turn.question})
             messages.append({"role": "assistant", "content": turn.answer})
         messages.append({"role": "user", "content": question})
@@ -235,7 +239,8 @@ class RemoteCollection:
             if "stats" in event:
                 citations = tuple(Citation(**c) for c in event["citations"])
                 places = tuple(LookedAt(**place) for place in event["looked_at"])
-                return Answer(text.strip(), citations, AnswerStats(**event["stats"]), event["notice"], places)
+                likely = _logprobs(event["choices"][0].get("logprobs"))
+                return Answer(text.strip(), citations, AnswerStats(**event["stats"]), event["notice"], places, likely)
         raise RemoteError(f"The answer from {self.library.url} broke off. Ask again.")
 
     def _call(self, method: str, path: str, **more: Any) -> Any:
@@ -246,8 +251,18 @@ def _drawn(sampling: Sampling | None) -> dict[str, Any]:
     if sampling is None:
         return {}
     said = asdict(sampling)
+    top = said.pop("logprobs")
     renamed = {"max_tokens": said.pop("max_new_tokens"), "stop": list(said.pop("stop"))}
-    return {**said, **renamed}
+    likely = {} if top is None else {"logprobs": True, "top_logprobs": top}
+    return {**said, **renamed, **likely}
+
+
+def _logprobs(told: dict[str, Any] | None) -> tuple[TokenLogprob, ...]:
+    def likely(entries: list[dict[str, Any]]) -> tuple[Likely, ...]:
+        return tuple(Likely(entry["token"], entry["logprob"]) for entry in entries)
+
+    content = told["content"] if told else []
+    return tuple(TokenLogprob(t["token"], t["logprob"], likely(t["top_logprobs"])) for t in content)
 
 
 def _check(status: int, content: bytes) -> None:

@@ -11,6 +11,7 @@ from engine.decoding import Decoding
 from engine.detokenize import Detokenizer
 from engine.errors import Cancelled
 from engine.events import CancelToken, OnProgress
+from engine.logprobs import TokenLogprob, token_logprob
 from engine.prefill import Report
 from engine.prefix import Prefix
 from engine.provenance import Provenance
@@ -39,7 +40,8 @@ class GenerationStats:
 
 
 class Generation:
-    """Iterate it for the answer's pieces; `text`, `token_ids` and `stats` are complete afterwards."""
+    """Iterate it for the answer's pieces; `text`, `token_ids`, `logprobs` (where sampling asks for them) and
+    `stats` are complete afterwards."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Generation:
         self._provenance = provenance
         self.text = ""
         self.token_ids: list[int] = []
+        self.logprobs: list[TokenLogprob] = []
         self.stats: GenerationStats | None = None
 
     def __iter__(self) -> Iterator[str]:
@@ -78,6 +81,8 @@ class Generation:
                     finish = "stop"
                     break
                 self.token_ids.append(token)
+                if (top := self._sampling.logprobs) is not None:
+                    self.logprobs.append(token_logprob(logits, token, top=top, decode=self._model.decode))
                 piece = detokenizer.push(token)
                 if piece:
                     self.text += piece

@@ -10,7 +10,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn; temperature 0 is greedy. `stop` are strings that end the text and are not part of it."""
+    """How tokens are drawn; temperature 0 is greedy. `stop` are strings that end the text and are not part of it.
+
+    `logprobs`: how many likeliest tokens to tell beside each drawn one (engine.logprobs); None tells nothing.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -20,6 +23,7 @@ class Sampling:
     seed: int | None = None
     max_new_tokens: int = 256
     stop: tuple[str, ...] = ()
+    logprobs: int | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (("temperature", 0.0, 100.0), ("top_p", 0.0, 1.0), ("min_p", 0.0, 1.0)):

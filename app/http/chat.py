@@ -10,10 +10,11 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from app.answer import Answer, Turn
+from app.answer import Answer, Guidance, Turn
 from app.completion import converse
 from app.errors import NotAnswerable
 from app.http.answering import answered, streamed
+from app.http.logprobs import of_chat
 from app.http.schemas import ChatMessage, ChatRequest
 from app.stream import AnswerStream
 from engine.model import Message
@@ -29,7 +30,8 @@ async def chat(body: ChatRequest, request: Request) -> StreamingResponse | dict[
     if not body.stream:
         answer = await answered(request, stream)
         message = {"role": "assistant", "content": answer.text}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.stats.finish_reason}
+        finish = answer.stats.finish_reason
+        choice = {"index": 0, "message": message, "logprobs": of_chat(answer.logprobs), "finish_reason": finish}
         return {**identity, "object": "chat.completion", "choices": [choice], "usage": usage(answer), **extras(answer)}
     return await streamed(request, stream, _Chunks(identity, body.include_usage))
 
@@ -41,10 +43,11 @@ def collection_of(model: str) -> str:
 
 
 def dialogue(messages: list[ChatMessage]) -> tuple[str, list[Turn]]:
-    """The last user message, and the question-answer pairs before it."""
+    """The last user message, and before it the question-answer pairs and, first, what system messages ask for."""
     if messages[-1].role != "user":
         raise NotAnswerable("The last message must be the user's.")
-    turns: list[Turn] = []
+    system = system_text(messages)
+    turns: list[Turn] = [Guidance(system)] if system else []
     asked: str | None = None
     for message in messages[:-1]:
         if message.role == "user":
@@ -53,6 +56,11 @@ def dialogue(messages: list[ChatMessage]) -> tuple[str, list[Turn]]:
             turns.append(Turn(asked, message.text))
             asked = None
     return messages[-1].text, turns
+
+
+def system_text(messages: list[ChatMessage]) -> str:
+    """All that system messages say."""
+    return "\n\n".join(m.text.strip() for m in messages if m.role in ("system", "developer") and m.text.strip())
 
 
 def usage(answer: Answer) -> dict[str, Any]:
@@ -78,9 +86,8 @@ def _asked(body: ChatRequest, request: Request) -> AnswerStream:
     sampling = body.sampling(library.settings.max_new_tokens)
     question, history = dialogue(body.messages)
     if not name:
-        system = "\n\n".join(m.text for m in body.messages if m.role in ("system", "developer"))
         turns = [Message(m.role, m.text) for m in body.messages if m.role == "user" or m.role == "assistant"]
-        return converse(library, turns, system=system, sampling=sampling)
+        return converse(library, turns, system=system_text(body.messages), sampling=sampling)
     library.require(name)
     stream: AnswerStream = library.collection(name).stream(question, mode=body.mode, history=history, sampling=sampling)
     return stream
@@ -97,7 +104,10 @@ class _Chunks:
         self._begun = True
         if isinstance(event, str):
             return [*chunks, self._delta({"content": event})]
-        chunks.append(self._delta({}, event.stats.finish_reason, **extras(event)))
+        last = self._delta({}, event.stats.finish_reason, **extras(event))
+        if event.logprobs:
+            last["choices"][0]["logprobs"] = of_chat(event.logprobs)
+        chunks.append(last)
         if self._include:
             chunks.append({**self._chunk([]), "usage": usage(event)})
         return chunks

@@ -15,6 +15,7 @@ from app.completion import complete
 from app.errors import NotAnswerable
 from app.http.answering import answered, streamed
 from app.http.chat import collection_of, extras, usage
+from app.http.logprobs import of_text
 from app.http.schemas import CompletionRequest, TokenizeRequest
 from app.stream import AnswerStream
 
@@ -32,19 +33,20 @@ async def completions(body: CompletionRequest, request: Request) -> StreamingRes
         "object": "text_completion",
     }
 
-    def choice(text: str, finish: str | None = None) -> dict[str, Any]:
-        return {**identity, "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}]}
+    def choice(text: str, answer: Answer | None = None) -> dict[str, Any]:
+        finish, likely = (answer.stats.finish_reason, of_text(answer.logprobs)) if answer else (None, None)
+        return {**identity, "choices": [{"index": 0, "text": text, "logprobs": likely, "finish_reason": finish}]}
 
     def line(event: str | Answer) -> list[dict[str, Any]]:
         if isinstance(event, str):
             return [choice(event)]
-        last = [{**choice("", event.stats.finish_reason), **extras(event)}]
+        last = [{**choice("", event), **extras(event)}]
         return [*last, {**identity, "choices": [], "usage": usage(event)}] if body.include_usage else last
 
     if body.stream:
         return await streamed(request, stream, line)
     answer = await answered(request, stream)
-    return {**choice(answer.text, answer.stats.finish_reason), "usage": usage(answer), **extras(answer)}
+    return {**choice(answer.text, answer), "usage": usage(answer), **extras(answer)}
 
 
 @router.post("/v1/tokenize")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from app.planner import ModeChoice
 from engine.sampling import Sampling
@@ -63,6 +63,11 @@ class Asked(BaseModel):
         return self.max_tokens
 
     @property
+    def likeliest(self) -> int | None:
+        """How many likeliest tokens to tell beside each one; None tells no log probabilities."""
+        return None
+
+    @property
     def include_usage(self) -> bool:
         """Whether a stream ends with the token counts."""
         return self.stream_options is not None and self.stream_options.include_usage
@@ -72,7 +77,8 @@ class Asked(BaseModel):
         named = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")
         said = {name: value for name in named if (value := getattr(self, name)) is not None}
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        return Sampling(**said, stop=tuple(s for s in stop if s), max_new_tokens=self.limit or longest)
+        limit = self.limit or longest
+        return Sampling(**said, stop=tuple(s for s in stop if s), max_new_tokens=limit, logprobs=self.likeliest)
 
 
 class ChatRequest(Asked):
@@ -80,7 +86,8 @@ class ChatRequest(Asked):
 
     messages: list[ChatMessage] = Field(min_length=1)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=1 << 20)
-    logprobs: Literal[False] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
     tools: list[Any] | None = Field(default=None, max_length=0)
     response_format: TextFormat | None = None
 
@@ -88,6 +95,17 @@ class ChatRequest(Asked):
     def limit(self) -> int | None:
         """The longest answer asked for, in tokens."""
         return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def likeliest(self) -> int | None:
+        """As Asked.likeliest."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    @model_validator(mode="after")
+    def _top_needs_logprobs(self) -> ChatRequest:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true")
+        return self
 
 
 class TextFormat(BaseModel):
@@ -100,7 +118,7 @@ class CompletionRequest(Asked):
     """POST /v1/completions: the prompt is the question to a collection, or text that the bare model goes on with."""
 
     prompt: str | list[str]
-    logprobs: Literal[0] | None = None
+    logprobs: int | None = Field(default=None, ge=0, le=20)
     echo: Literal[False] | None = None
     suffix: Literal[""] | None = None
     best_of: Literal[1] | None = None
@@ -109,6 +127,11 @@ class CompletionRequest(Asked):
     def text(self) -> str:
         """The prompt."""
         return self.prompt if isinstance(self.prompt, str) else "".join(self.prompt[:1])
+
+    @property
+    def likeliest(self) -> int | None:
+        """As Asked.likeliest."""
+        return self.logprobs
 
 
 class TokenizeRequest(BaseModel):

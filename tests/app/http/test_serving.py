@@ -13,9 +13,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
+import torch
 
 from app.http.tokens import Tokens
 from app.library import Library
+from engine.model import Message
 from tests.app.serving import NOTES, serving
 
 
@@ -63,7 +65,7 @@ def test_a_stop_string_ends_the_answer_and_is_not_in_it(client: openai.OpenAI) -
         ({"temperature": 3}, "temperature"),
         ({"top_p": 0}, "top_p"),
         ({"n": 2}, "n"),
-        ({"logprobs": True}, "logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"frequency_penalty": 0.5}, "frequency_penalty"),
         ({"response_format": {"type": "json_object"}}, "response_format.type"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
@@ -89,6 +91,42 @@ def test_completions_ask_a_collection_or_the_bare_model(client: openai.OpenAI) -
     assert "".join(c.choices[0].text for c in chunks if c.choices) == bare.choices[0].text
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.total_tokens == bare.usage.total_tokens
+
+
+def test_log_probabilities_are_those_of_the_model(client: openai.OpenAI, served: tuple[str, Library]) -> None:
+    made = chat(client, model="x@", logprobs=True, top_logprobs=3)
+    said = made.choices[0].logprobs.content
+    assert len(said) == made.usage.completion_tokens
+    assert all(t.top_logprobs[0].token == t.token for t in said)  # greedy
+    assert all(t.top_logprobs[0].logprob > t.top_logprobs[1].logprob > t.top_logprobs[2].logprob for t in said)
+    model = served[1].engine.model
+    head, tail = model.frame([Message("user", "Who keeps the key?")], system="")
+    prompt = [*head, *tail]
+    with torch.inference_mode():
+        logits = model._model(torch.tensor([prompt])).logits[0, -1].float()
+    assert said[0].logprob == pytest.approx(float(torch.log_softmax(logits, -1).max()), abs=1e-3)
+    (*_, last) = chat(client, model="x@", logprobs=True, stream=True)
+    assert [t.token for t in last.choices[0].logprobs.content] == [t.token for t in said]
+    assert chat(client).choices[0].logprobs is None
+
+
+def test_completions_tell_log_probabilities_in_their_own_shape(client: openai.OpenAI) -> None:
+    made = client.completions.create(model="x@", prompt="The jetty", max_tokens=4, logprobs=2)
+    told = made.choices[0].logprobs
+    assert told is not None
+    assert told.tokens is not None
+    assert told.top_logprobs is not None
+    assert told.text_offset == [sum(map(len, told.tokens[:n])) for n in range(4)]
+    assert [max(top.values()) for top in told.top_logprobs] == told.token_logprobs
+
+
+def test_a_system_message_guides_the_answer_and_leaves_the_corpus_in_cache(client: openai.OpenAI) -> None:
+    question = {"role": "user", "content": "Who keeps the key?"}
+    plain = chat(client)
+    guided = chat(client, messages=[{"role": "system", "content": "Answer in French."}, question])
+    assert guided.usage.prompt_tokens > plain.usage.prompt_tokens
+    assert guided.choices[0].message.content != plain.choices[0].message.content
+    assert guided.usage.prompt_tokens_details.cached_tokens == plain.usage.prompt_tokens_details.cached_tokens > 0
 
 
 def test_usage_comes_with_a_stream_only_when_asked_for(client: openai.OpenAI) -> None:
