@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from app.answer import Answer, AnswerStats, Citation
-from app.collection import Collection, Prepared
+from app.collection import Collection
 from app.errors import explain
 from app.planner import ModeChoice
+from app.planning import Prepared
 from app.scores import Scores, score
 from engine.batch import SLOTS, Reply
 from engine.engine import Context, Engine

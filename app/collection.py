@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from app import prompt
-from app.answer import Answer, AnswerStats, Citation, Mode, Turn
+from app.answer import Answer, AnswerStats, Citation, Turn
 from app.citations import cite_sentence, quotes, resolve
-from app.errors import EmptyCollection, NotAnswerable, UploadTooLarge
+from app.errors import NotAnswerable, UploadTooLarge
 from app.jobs import Job, OnJob
 from app.looked_at import looked_at
-from app.planner import Budget, ModeChoice, Plan, PlannedDocument, choose_mode, pack_passages, pack_whole
+from app.planner import ModeChoice, Plan
+from app.planning import Planning, Prepared
 from app.reports import AddReport, Kept, WarmReport
+from app.rules import Rule, Rules, Ruling
 from app.sentences import rank, sentences
 from app.shelf import DocumentInfo, Shelf
+from app.snapshots import Snapshot, SnapshotInfo, Snapshots
 from app.source import SourceView, view
 from app.stream import AnswerStream, Event
 from engine.engine import Context, Engine
-from engine.errors import DoesNotFit
 from engine.events import CancelToken, OnProgress
 from engine.prefill import chunk_spans
 from engine.sampling import Sampling
 from ingest import (
-    Document,
     Duplicate,
-    PackedPrompt,
     TokenCache,
-    count_tokens,
     near,
     read_all_bytes,
-    whole,
 )
 
 if TYPE_CHECKING:
@@ -46,22 +44,6 @@ CANDIDATES = 8
 """Sentences among which the model chooses the one that proves its answer."""
 MEASURED_FROM = 256
 """Prefills of fewer tokens say little about the rate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A prompt ready to run: mode and why, the packed corpus, and the frame around it."""
-
-    mode: Mode
-    reason: str
-    packed: PackedPrompt
-    head: list[int]
-    tail: list[int]
-
-    @property
-    def prefix(self) -> list[int]:
-        """What does not depend on the question: frame head and corpus."""
-        return [*self.head, *self.packed.token_ids.tolist()]
 
 
 class Collection:
@@ -142,48 +124,56 @@ class Collection:
 
     def plan(self, *, mode: ModeChoice = "auto") -> Plan:
         """What a question would read, what of it is in the session store, and how long reading the rest takes."""
-        engine = self.library.engine
-        documents, cache = self._texts(), self.token_cache(engine)
-        encode = engine.model.encode_with_offsets
-        counts = {e.document.path: count_tokens(e, encode, fence=self.fence, cache=cache) for e in whole(documents)}
-        corpus = sum(counts.values())
-        head, tail = self.frame(engine, "", ())
-        budget = self._budget(engine, head, tail, None)
-        chosen, reason = choose_mode(corpus, budget, mode)
-        cached, read_tokens = 0, min(corpus, budget.packed_window - budget.spoken_for)
-        if chosen == "whole":
-            read_tokens = corpus
-            prefix = [*head, *pack_whole(documents, encode, fence=self.fence, cache=cache).token_ids.tolist()]
-            if engine.store is not None:
-                spans = chunk_spans(len(prefix), engine.chunk_tokens)
-                cached = engine.store.longest_prefix(engine.namespace, prefix, spans).tokens
-        rate = self.library.measured_rate(engine.model.name)
-        share: Literal["whole", "per question"] = "whole" if chosen == "whole" else "per question"
-        return Plan(
-            chosen,
-            reason,
-            corpus,
-            budget.window,
-            budget.effective_window,
-            tuple(PlannedDocument(d.path, counts[d.path], share) for d in documents),
-            cached,
-            (read_tokens + len(head)) * engine.model.fingerprint.kv_bytes_per_token,
-            max(0, read_tokens - cached) / rate if rate else None,
-            self._memory(engine, read_tokens + len(head)),
-        )
+        return Planning(self, self.library.engine).plan(mode)
 
-    def _memory(self, engine: Engine, tokens: int) -> str:
-        try:
-            return str(engine.plan(tokens))
-        except DoesNotFit as error:
-            return str(error)
+    def prepare(
+        self, engine: Engine, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None
+    ) -> Prepared:
+        """The prompt for a question: mode chosen, corpus packed. Raises EmptyCollection, NoSuchCollection."""
+        return Planning(self, engine).prepare(question, mode, history, max_new_tokens)
 
-    def _texts(self) -> list[Document]:
+    def rules(self) -> list[Rule]:
+        """What was pinned and excluded, in that order given."""
+        return self._rules.all()
+
+    def pin_documents(self, *patterns: str) -> None:
+        """Have the documents that match patterns (as in .gitignore) read whole before all others; raises NotARule."""
         self.library.require(self.name)
-        documents = self.shelf.documents()
-        if not documents:
-            raise EmptyCollection(self.name)
-        return documents
+        self._rules.set("pin", patterns)
+
+    def exclude_documents(self, *patterns: str) -> None:
+        """Keep the documents that match patterns out of every prompt; they stay in the collection. Raises NotARule."""
+        self.library.require(self.name)
+        self._rules.set("exclude", patterns)
+
+    def drop_rules(self, *patterns: str) -> None:
+        """Undo pins and exclusions by their patterns; raises NotARule."""
+        self._rules.drop(patterns)
+
+    def rules_of(self, paths: Iterable[str]) -> Ruling:
+        """Which paths are pinned and which excluded."""
+        return self._rules.ruling(paths)
+
+    @property
+    def _rules(self) -> Rules:
+        return Rules(self.library.sessions, self.name)
+
+    def snapshots(self) -> list[SnapshotInfo]:
+        """What answers were made from, newest first."""
+        return self._snapshots.all()
+
+    def snapshot(self, name: str) -> Snapshot:
+        """What an answer was made from, as it was then; raises NoSuchSnapshot, SnapshotIncomplete."""
+        return self._snapshots.get(name)
+
+    def record(self, prepared: Prepared) -> str:
+        """Remember what an answer is made from; gives the snapshot's hash."""
+        self._snapshots.record(prepared.snapshot, prepared.mode, prepared.packed, prepared.excerpts, prepared.listed)
+        return prepared.snapshot
+
+    @property
+    def _snapshots(self) -> Snapshots:
+        return Snapshots(self.library.sessions, self.name, self.fence)
 
     def token_cache(self, engine: Engine) -> TokenCache:
         """Token ids of documents, kept on disk for this model's tokenizer."""
@@ -193,28 +183,6 @@ class Collection:
         """Token ids before the corpus, the same for every question, and behind it."""
         dialogue = prompt.messages(question, history, brief=engine.model.brief)
         return engine.model.frame(dialogue, system=prompt.SYSTEM)
-
-    def _budget(self, engine: Engine, head: list[int], tail: list[int], max_new_tokens: int | None) -> Budget:
-        reserve = max_new_tokens or self.library.settings.max_new_tokens
-        model = engine.model
-        spoken_for = len(head) + len(tail) + reserve
-        return Budget(model.window, model.effective_window, model.packed_window, spoken_for)
-
-    def prepare(
-        self, engine: Engine, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None
-    ) -> Prepared:
-        """The prompt for a question: mode chosen, corpus packed. Raises EmptyCollection, NoSuchCollection."""
-        documents, cache = self._texts(), self.token_cache(engine)
-        encode = engine.model.encode_with_offsets
-        head, tail = self.frame(engine, question, history)
-        budget = self._budget(engine, head, tail, max_new_tokens)
-        corpus = sum(count_tokens(e, encode, fence=self.fence, cache=cache) for e in whole(documents))
-        chosen, reason = choose_mode(corpus, budget, mode)
-        if chosen == "whole":
-            packed = pack_whole(documents, encode, fence=self.fence, cache=cache)
-        else:
-            packed = pack_passages(documents, self.shelf.search(question), encode, fence=self.fence, budget=budget)
-        return Prepared(chosen, reason, packed, head, tail)
 
     # -- answering ----------------------------------------------------------------------------------------------------
 
@@ -327,6 +295,7 @@ class Collection:
         started = time.perf_counter()
         prepared = self.prepare(engine, question, mode, history, sampling.max_new_tokens)
         engine.check_fits(len(prepared.prefix) + len(prepared.tail), sampling.max_new_tokens)
+        snapshot = self.record(prepared)
         context = self.read(engine, prepared, cancel, emit)
         seen = engine.watch(context)
         generation = engine.generate(
@@ -350,6 +319,7 @@ class Collection:
             recall=context.stats.recall,
             answer_tokens=len(generation.token_ids),
             finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
+            snapshot=snapshot,
         )
         notice = prepared.reason[0].upper() + prepared.reason[1:]
         places = looked_at(prepared.packed, seen.shares(), block=seen.block, before=len(prepared.head))

@@ -57,6 +57,26 @@ class AlreadyWatched(OmnibusError):
         super().__init__(f"Collection '{name}' is being watched already. See: omnibus watch --status -c {name}")
 
 
+class NotARule(OmnibusError):
+    """A pattern that cannot be a rule, or is none of the collection's."""
+
+
+class NoSuchSnapshot(OmnibusError):
+    """No answer was made from a snapshot of that hash, or it was forgotten."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no snapshot '{name}' of this collection. See: omnibus snapshots ls -c COLLECTION")
+
+
+class SnapshotIncomplete(OmnibusError):
+    """Documents of a snapshot were deleted, and deleting is for good."""
+
+    def __init__(self, name: str, paths: list[str]) -> None:
+        self.paths = paths
+        shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+        super().__init__(f"Snapshot '{name}' cannot be had again: {shown} was deleted since. Ask the question anew.")
+
+
 class NoSuchJob(OmnibusError):
     """A job of that number was never started, or was forgotten."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,27 +10,43 @@ from typing import Literal
 
 from app.answer import Mode
 from app.search import Hit
-from ingest import Document, Encode, Excerpt, PackedPrompt, TokenCache, pack, whole
+from ingest import Document, Encode, Excerpt, passages
 
 ModeChoice = Literal["auto", "whole", "packed"]
 MARK_TOKENS = 24
 """Room for the mark before an excerpt, beside the path's own tokens."""
+UNIT = 4096
+UNITS = 8
+CHARACTERS = 4
+"""Of a token, about; what a unit takes is counted."""
+
+
+Share = Literal["whole", "outlined", "listed", "per question", "excluded"]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedDocument:
-    """A document's share: its tokens, and whether all of it goes in or passages picked per question."""
+    """A document's share and why: all of it, its declarations, its name, passages picked per question, or nothing.
+
+    `tokens`, `prefill_seconds` (null until this machine has read once) and `kv_bytes` are what all of it takes, or
+    would take; `prompt_tokens` is what it takes before a question is known.
+    """
 
     path: str
     tokens: int
-    included: Literal["whole", "per question"]
+    included: Share
+    prompt_tokens: int
+    prefill_seconds: float | None
+    kv_bytes: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a question over the collection would read. Seconds are null until this machine has read once.
 
-    `memory` says in a line where the KV would go and what it takes, or why it fits nowhere.
+    `memory` says in a line where the KV would go and what it takes, or why it fits nowhere; `snapshot` is the hash of
+    what is read, null where that depends on the question.
     """
 
     mode: Mode
@@ -42,6 +59,7 @@ class Plan:
     kv_bytes: int
     prefill_seconds: float | None
     memory: str
+    snapshot: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +111,54 @@ def choose_mode(corpus_tokens: int, budget: Budget, wanted: ModeChoice) -> tuple
     )
 
 
-def pack_whole(documents: Sequence[Document], encode: Encode, *, fence: str, cache: TokenCache) -> PackedPrompt:
-    """All documents, in canonical order; one that repeats an earlier text is a pointer."""
-    return pack(whole(documents), encode, fence=fence, cache=cache)
+def choose_passages(documents: Sequence[Document], hits: Sequence[Hit], encode: Encode, *, room: int) -> list[Excerpt]:
+    """The best passages that fit `room` tokens, in source order; neighbours become one excerpt.
 
-
-def pack_passages(
-    documents: Sequence[Document], hits: Sequence[Hit], encode: Encode, *, fence: str, budget: Budget
-) -> PackedPrompt:
-    """The best passages that fit the packed window, in source order; neighbours become one excerpt.
-
-    Where nothing shares a word with the question, the documents' beginnings stand in.
+    Where the room is large each stands with what surrounds it (UNIT tokens, a UNITS-th of the room at most). Where
+    nothing shares a word with the question, the documents' beginnings stand in.
     """
     by_path = {d.path: d for d in documents}
     if not hits:
         hits = [Hit(d.path, 0, d.line_start(min(40, d.line_count + 1))) for d in documents]
-    left = budget.packed_window - budget.spoken_for
-    chosen: list[Hit] = []
+    surround = _Units(CHARACTERS * min(UNIT, room // UNITS))
+    chosen: dict[Hit, None] = {}
     for hit in hits:
         document = by_path.get(hit.path)
         if document is None:
             continue
-        cost = len(encode(document.text[hit.start : hit.end])[0]) + len(encode(hit.path)[0]) + MARK_TOKENS
-        if cost <= left:
-            chosen.append(hit)
-            left -= cost
-    return pack(_merge(chosen, by_path), encode, fence=fence)
+        for wanted in (surround.of(document, hit), hit):
+            cost = len(encode(document.text[wanted.start : wanted.end])[0]) + len(encode(hit.path)[0]) + MARK_TOKENS
+            if wanted in chosen:
+                break
+            if cost <= room:
+                chosen[wanted] = None
+                room -= cost
+                break
+    return _merge(list(chosen), by_path)
+
+
+class _Units:
+    """Documents cut into runs of passages of at most so many characters."""
+
+    def __init__(self, characters: int) -> None:
+        self._characters = characters
+        self._cut: dict[str, list[Hit]] = {}
+
+    def of(self, document: Document, hit: Hit) -> Hit:
+        """The run that a passage stands in; itself where runs would be no longer."""
+        if self._characters <= hit.end - hit.start:
+            return hit
+        units = self._cut.setdefault(document.path, []) or self._fill(document)
+        return units[bisect_right(units, hit.start, key=lambda unit: unit.start) - 1]
+
+    def _fill(self, document: Document) -> list[Hit]:
+        units = self._cut[document.path]
+        for passage in passages(document, max_chars=self._characters):
+            if units and passage.end - units[-1].start <= self._characters:
+                units[-1] = Hit(document.path, units[-1].start, passage.end)
+            else:
+                units.append(Hit(document.path, passage.start, passage.end))
+        return units
 
 
 def _merge(hits: Sequence[Hit], by_path: dict[str, Document]) -> list[Excerpt]:

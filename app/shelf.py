@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker, undefer
 from app.database.models import CollectionRow, DocumentRow, PassageRow, WatchedRow
 from app.errors import NoSuchDocument
 from app.search import Hit, Search
+from app.snapshots import purge, put_aside
 from ingest import Document, Page, Verdict, passages
 
 PASSAGE_CHARS = 1200
@@ -105,6 +106,7 @@ class Shelf:
         for identity, path, came_from in db.execute(query).all():
             if (path, came_from) not in keep:
                 Search(db, collection).forget(identity)
+                purge(db, collection, path)
                 db.execute(delete(DocumentRow).where(DocumentRow.id == identity))
 
     def _put(self, db: Session, collection_id: int, document: Document) -> Document:
@@ -118,6 +120,7 @@ class Shelf:
         if row is not None:
             if _same(row, document):
                 return document
+            put_aside(db, row)
             search.forget(row.id)
             db.delete(row)
             db.flush()
@@ -172,6 +175,7 @@ class Shelf:
             if row is None:
                 raise NoSuchDocument(path)
             Search(db, row.collection_id).forget(row.id)
+            purge(db, row.collection_id, path)
             db.execute(delete(DocumentRow).where(DocumentRow.id == row.id))
 
     def search(self, question: str, *, limit: int = 200) -> list[Hit]:

@@ -1,7 +1,7 @@
 """Packing: documents to one byte-stable run of tokens, each document tokenised on its own.
 
 Before each document stands a mark line `[file-<fence> path]`, before each page `[page-<fence> label]`; a document with
-the text of an earlier one is `[same-<fence> path]`. An outline's mark is `[outline-<fence> path]`, and what is left out is
+the text of an earlier one is `[same-<fence> path]`. An outline's mark is `[outline-<fence> path]`; what is left out is
 named behind `[left-<fence>]`. The fence is fixed per collection; where a document contains the beginning of a mark, a
 zero-width space is put into it, so that no text can pretend to be one. The same documents in the same order always give
 the same tokens, and a change in one leaves every token before it as it was.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import ask, batch, demo, doctor, documents, jobs, models, patterns, serve, sessions, token, watch
+from app.cli import ask, batch, demo, doctor, documents, jobs, models, patterns, rules, serve, sessions, token, watch
 
 app = typer.Typer(
     name="omnibus",
@@ -19,6 +19,8 @@ app.command()(documents.ls)
 app.command()(documents.rm)
 app.command()(documents.plan)
 app.command()(documents.warm)
+app.command()(rules.pin)
+app.command()(rules.exclude)
 app.command()(watch.watch)
 app.command()(ask.ask)
 app.command()(batch.batch)
@@ -29,6 +31,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(patterns.app, name="patterns")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(rules.app, name="snapshots")
 app.add_typer(token.app, name="token")
 
 

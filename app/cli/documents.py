@@ -141,8 +141,19 @@ def plan(
                 ],
             )
         else:
-            rows = [(d.path, f"{d.tokens:,}", d.included) for d in made.documents]
-            print_table(("document", "tokens", "goes in"), rows)
+            rows = [
+                (
+                    d.path,
+                    f"{d.tokens:,}",
+                    d.included,
+                    f"{d.prompt_tokens:,}",
+                    "" if d.prefill_seconds is None else f"{d.prefill_seconds:.2f}",
+                    f"{d.kv_bytes / 1e6:,.1f}",
+                    d.why,
+                )
+                for d in made.documents
+            ]
+            print_table(("document", "tokens", "goes in", "takes now", "s if whole", "KV MB if whole", "why"), rows)
         out.print(f"Mode {made.mode}: {made.reason}", markup=False)
         seconds = "not measured yet" if made.prefill_seconds is None else f"about {made.prefill_seconds:.1f} s"
         out.print(
@@ -152,6 +163,8 @@ def plan(
             markup=False,
         )
         out.print(f"Memory: {made.memory}.", markup=False)
+        if made.snapshot:
+            out.print(f"Snapshot: {made.snapshot}", markup=False)
 
 
 def warm(collection: CollectionOption = "default", model: ModelOption = None, as_json: JsonOption = False) -> None:

@@ -71,6 +71,65 @@ class WatchedRow(Base):
     stamp: Mapped[str]
 
 
+class RuleRow(Base):
+    """What a collection's plan is told: pin or exclude the documents of a pattern."""
+
+    __tablename__ = "rule"
+    __table_args__ = (UniqueConstraint("collection_id", "pattern"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+    effect: Mapped[str]
+    pattern: Mapped[str]
+
+
+class SnapshotRow(Base):
+    """What an answer was made from; its parts follow in `position` order, `listed` are names of what was left out."""
+
+    __tablename__ = "snapshot"
+    __table_args__ = (UniqueConstraint("collection_id", "hash"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+    hash: Mapped[str]
+    mode: Mapped[str]
+    digest: Mapped[str]
+    listed: Mapped[list[str]] = mapped_column(JSON)
+    created: Mapped[datetime] = mapped_column(default=_now)
+    parts: Mapped[list[SnapshotPartRow]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="SnapshotPartRow.position"
+    )
+
+
+class SnapshotPartRow(Base):
+    """Characters start..end (or the pieces) of the text with that digest, as the document of that path."""
+
+    __tablename__ = "snapshot_part"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    snapshot_id: Mapped[int] = mapped_column(ForeignKey("snapshot.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int]
+    path: Mapped[str]
+    digest: Mapped[str] = mapped_column(index=True)
+    start: Mapped[int]
+    end: Mapped[int]
+    same_as: Mapped[str | None]
+    pieces: Mapped[list[Any]] = mapped_column(JSON)
+
+
+class OldTextRow(Base):
+    """The text that a document had when a snapshot was made, kept since the document changed."""
+
+    __tablename__ = "old_text"
+    __table_args__ = (UniqueConstraint("collection_id", "path", "digest"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+    path: Mapped[str]
+    digest: Mapped[str]
+    content_hash: Mapped[str]
+    kind: Mapped[str]
+    title: Mapped[str]
+    text: Mapped[str]
+    pages: Mapped[list[Any]] = mapped_column(JSON)
+
+
 class JobRow(Base):
     """Long work and how far it is; it goes on from here after a kill."""
 
