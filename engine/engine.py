@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NUMERICS = 1
+NUMERICS = 2
 """Raise it when a change makes other KV for the same tokens (DESIGN: part of the namespace)."""
 
 

@@ -6,7 +6,9 @@ name; `kernels.cpu` is the fast path without a GPU. Callers use the names below;
 
 from kernels.dispatch import (
     antidiagonal_scores,
+    choose_blocks,
     column_scores,
+    column_shares,
     decode_attention,
     dense_attention,
     last_query_scores,
@@ -33,7 +35,9 @@ __all__ = [
     "KernelError",
     "Pages",
     "antidiagonal_scores",
+    "choose_blocks",
     "column_scores",
+    "column_shares",
     "decode_attention",
     "dense_attention",
     "last_query_scores",

@@ -154,9 +154,58 @@ def sampled_lse(q: Tensor, k: Tensor, positions: Tensor, *, scale: float | None 
     return result
 
 
-def column_scores(q: Tensor, k: Tensor, positions: Tensor, lse: Tensor, *, scale: float | None = None) -> Tensor:
-    """The attention of all sampled queries together to each key, float32 [B, H, Tk]; see sampled_scores."""
-    result: Tensor = _module("sampled_scores", q.device).column_scores(q, k, positions, lse, scale=scale)
+def column_scores(
+    q: Tensor,
+    k: Tensor,
+    positions: Tensor,
+    lse: Tensor,
+    blocks: Tensor,
+    *,
+    block: int = 128,
+    scale: float | None = None,
+) -> Tensor:
+    """The attention of all sampled queries together to each key of some blocks; see sampled_scores for the first four.
+
+    blocks int32 [B, H, S]: numbers of blocks of `block` keys -> float32 [B, H, S * block]; keys that no query sees
+    get 0, those of a block behind the last one too.
+    """
+    result: Tensor = _module("column_scores", q.device).column_scores(
+        q, k, positions, lse, blocks, block=block, scale=scale
+    )
+    return result
+
+
+def column_shares(
+    q: Tensor, k: Tensor, positions: Tensor, lse: Tensor, columns: Tensor, counts: Tensor, *, per: int = 1,
+    scale: float | None = None,
+) -> Tensor:  # fmt: skip
+    """What each of some columns holds of the sampled queries' attention, float32 [B, H, ceil(A / per), C].
+
+    columns int32 [B, H, C] are keys, of which the first counts int32 [B, H] are used; the others get 0. `per`
+    successive queries are added up. See sampled_scores for the first four.
+    """
+    result: Tensor = _module("column_shares", q.device).column_shares(
+        q, k, positions, lse, columns, counts, per=per, scale=scale
+    )
+    return result
+
+
+def choose_blocks(
+    scores: Tensor, held: Tensor, columns: Tensor, column_counts: Tensor, aim: Tensor, *, q_len: int, kv_len: int,
+    edge: int = 128, block: int = 128, neighbours: float = 0.0,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The fewest blocks of keys that, with the columns, hold `aim` of each row's attention.
+
+    scores float32 [B, H, rows, blocks] is the attention of `edge` queries to each block of keys (see sampled_scores),
+    held [B, H, rows, C] what of it lies in the ascending columns [B, H, C], the first column_counts [B, H] of them;
+    aim [B, H] is a share. The rows before and after count `neighbours` times. The first block and those of the row's
+    own queries are always taken. Returns (starts int32 [B, H, rows, blocks] in tokens, ascending; how many [B, H,
+    rows]); what stands behind them means nothing.
+    """
+    result: tuple[Tensor, Tensor] = _module("choose_blocks", scores.device).choose_blocks(
+        scores, held, columns, column_counts, aim, q_len=q_len, kv_len=kv_len, edge=edge, block=block,
+        neighbours=neighbours,
+    )  # fmt: skip
     return result
 
 

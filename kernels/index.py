@@ -132,19 +132,26 @@ class BlockIndex:
         k_block: int = BLOCK,
         columns: Tensor | None = None,
         column_counts: Tensor | None = None,
+        rows_per_list: int = 1,
         alignment: int = 1,
     ) -> BlockIndex:
-        """An index from padded lists: `blocks` [B, G, R, capacity] of key starts (tokens), `counts` [B, G, R]."""
+        """An index from padded lists: `blocks` [B, G, L, capacity] of key starts (tokens), `counts` [B, G, L].
+
+        Each list serves `rows_per_list` rows of queries, one after another.
+        """
         if blocks.dim() != 4 or tuple(blocks.shape[:3]) != tuple(counts.shape):
             got = f"of shape {list(blocks.shape)} with counts {list(counts.shape)}"
             raise ArgumentError("blocks", got, "[batch, groups, rows, capacity] with counts [batch, groups, rows]")
-        offsets = torch.arange(counts.numel(), device=blocks.device, dtype=torch.int32) * blocks.shape[3]
+        offsets = (torch.arange(counts.numel(), device=blocks.device) * blocks.shape[3]).view(counts.shape)
+        if rows_per_list > 1:
+            rows = -(-q_len // q_block)
+            offsets, counts = (x.repeat_interleave(rows_per_list, 2)[:, :, :rows] for x in (offsets, counts))
         return cls._of(
             q_len,
             kv_len,
             q_block,
             k_block,
-            offsets.view(counts.shape),
+            offsets,
             counts,
             blocks,
             columns,

@@ -14,6 +14,8 @@ from kernels.pages import Pages
 FP8 = torch.float8_e4m3fn
 MOST_QUERIES = 128
 """Last queries that are scored at once."""
+MOST_BLOCKS = 32768
+"""Blocks of keys that one program holds at once: four million keys in blocks of 128."""
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
 
@@ -116,6 +118,44 @@ def check_samples(
     if per < 1:
         raise ArgumentError("per", str(per), "at least 1")
     return sizes
+
+
+def check_columns(
+    q: Tensor, k: Tensor, positions: Tensor, columns: Tensor, counts: Tensor, scale: float | None, *, per: int
+) -> Problem:
+    """As check_samples, for `per` sampled queries at a time and columns int32 [B, H, C], counts [B, H]."""
+    sizes = check_samples(q, k, positions, scale, per=per)
+    if per not in (1, 2, 4, 8, 16):
+        raise ArgumentError("per", str(per), "1, 2, 4, 8 or 16")
+    heads = (sizes.batch, sizes.heads)
+    for name, x, dims in (("columns", columns, 3), ("counts", counts, 2)):
+        if x.dim() != dims or tuple(x.shape[:2]) != heads or x.dtype != torch.int32:
+            raise ArgumentError(name, f"{x.dtype} of shape {list(x.shape)}", f"int32 {list(heads)} and the columns")
+    return sizes
+
+
+def check_choice(
+    scores: Tensor, held: Tensor, columns: Tensor, column_counts: Tensor, aim: Tensor,
+    q_len: int, kv_len: int, edge: int, block: int,
+) -> None:  # fmt: skip
+    """Raise ArgumentError where blocks cannot be chosen from these (see kernels.dispatch.choose_blocks)."""
+    if scores.dim() != 4 or scores.dtype != torch.float32:
+        raise ArgumentError("scores", f"{scores.dtype} of shape {list(scores.shape)}", "float32 [B, H, rows, blocks]")
+    heads, rows, blocks = tuple(scores.shape[:2]), -(-q_len // max(edge, 1)), -(-kv_len // block)
+    if tuple(scores.shape[2:]) != (rows, blocks) or blocks > MOST_BLOCKS:
+        want = f"{rows} rows and {blocks} blocks for {q_len} queries and {kv_len} keys, at most {MOST_BLOCKS} blocks"
+        raise ArgumentError("scores", f"of shape {list(scores.shape)}", want)
+    if edge % block:
+        raise ArgumentError("edge", str(edge), f"a multiple of the block {block}")
+    capacity = columns.shape[-1]
+    for name, x, shape in (
+        ("held", held, (*heads, rows, capacity)),
+        ("columns", columns, (*heads, capacity)),
+        ("column_counts", column_counts, heads),
+        ("aim", aim, heads),
+    ):
+        if tuple(x.shape) != shape:
+            raise ArgumentError(name, f"of shape {list(x.shape)}", str(list(shape)))
 
 
 def check_selection(

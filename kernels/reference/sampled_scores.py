@@ -1,4 +1,4 @@
-"""Exact attention of sampled queries, summed per block of keys and per key, in plain torch."""
+"""Exact attention of sampled queries, summed per block of keys, in plain torch."""
 
 from __future__ import annotations
 
@@ -37,17 +37,6 @@ def sampled_lse(q: Tensor, k: Tensor, positions: Tensor, *, scale: float | None 
         for first in range(0, sizes.q_len, ROWS)
     ]
     return torch.cat(parts, dim=2).float() if parts else torch.empty(q.shape[:3], device=q.device)
-
-
-def column_scores(q: Tensor, k: Tensor, positions: Tensor, lse: Tensor, *, scale: float | None = None) -> Tensor:
-    """As kernels.dispatch.column_scores."""
-    sizes = check_samples(q, k, positions, scale)
-    sums = torch.zeros((*q.shape[:2], sizes.kv_len), dtype=torch.float32, device=q.device)
-    for first in range(0, sizes.q_len, ROWS):
-        rows = slice(first, first + ROWS)
-        scores = _scores(q[:, :, rows], k, positions[rows], sizes.scale)
-        sums += torch.exp(scores - lse[:, :, rows].unsqueeze(-1)).sum(2)
-    return sums
 
 
 def _scores(q: Tensor, k: Tensor, positions: Tensor, scale: float) -> Tensor:

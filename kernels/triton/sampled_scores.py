@@ -2,7 +2,7 @@
 """Exact attention of sampled queries in one pass over the keys: flash attention whose values are sums per block.
 
 A program holds BLOCK_M sampled queries of one head and streams the keys; per block of keys it keeps the sum relative to
-the highest score so far, which `finish_kernel` brings to the row's softmax. Column sums are a second, short pass.
+the highest score so far, which `finish_kernel` brings to the row's softmax.
 """
 
 from __future__ import annotations
@@ -102,42 +102,6 @@ def finish_kernel(
         tl.store(out + (head * groups + part) * n_blocks + block, tl.sum(share, 0), mask=block < n_blocks)
 
 
-@triton.jit(do_not_specialize=["heads", "group", "rows", "kv_len"])
-def column_sums_kernel(
-    q, k, positions, logs, out,
-    stride_qb, stride_qh, stride_qt, stride_kb, stride_kh, stride_kt,
-    heads, group, rows, kv_len, factor,
-    HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
-    PRECISION: tl.constexpr,
-):  # fmt: skip
-    """BLOCK_N keys of one head against all sampled queries: out float32 [B, H, kv_len]; logs in base 2."""
-    head, tile, sequence = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
-    key = tile * BLOCK_N + tl.arange(0, BLOCK_N)
-    dim = tl.arange(0, BLOCK_D)
-    inside_d = (dim < HEAD_DIM)[None, :]
-    keys = tl.load(
-        k + sequence * stride_kb + (head // group).to(tl.int64) * stride_kh
-        + key.to(tl.int64)[:, None] * stride_kt + dim[None, :],
-        mask=(key < kv_len)[:, None] & inside_d, other=0.0,
-    )  # fmt: skip
-    total = tl.zeros((BLOCK_N,), tl.float32)
-    at = sequence * heads + head
-    for first in range(0, rows, BLOCK_M):
-        row = first + tl.arange(0, BLOCK_M)
-        live = row < rows
-        queries = tl.load(
-            q + sequence * stride_qb + head.to(tl.int64) * stride_qh
-            + row.to(tl.int64)[:, None] * stride_qt + dim[None, :],
-            mask=live[:, None] & inside_d, other=0.0,
-        )  # fmt: skip
-        position = tl.load(positions + row, mask=live, other=-1)
-        log = tl.load(logs + at * rows + row, mask=live, other=float("inf"))
-        s = tl.dot(queries, tl.trans(keys), input_precision=PRECISION) * factor
-        p = tl.where(key[None, :] <= position[:, None], tl.math.exp2(s - log[:, None]), 0.0)
-        total += tl.sum(p, 0)
-    tl.store(out + at * kv_len + key, total, mask=key < kv_len)
-
-
 def sampled_scores(
     q: Tensor, k: Tensor, positions: Tensor, *, block: int = 128, per: int = 1, scale: float | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -150,7 +114,7 @@ def sampled_scores(
     out = torch.empty((*heads, groups, n_blocks), dtype=torch.float32, device=q.device)
     if q.numel() == 0:
         return out, torch.empty((*heads, rows), dtype=torch.float32, device=q.device)
-    block_m = min(32 if exact or sizes.head_dim > 128 else 128, max(16, triton.next_power_of_2(rows)))
+    block_m = min(32 if exact or sizes.head_dim > 128 else 64, max(16, triton.next_power_of_2(rows)))
     block_n = block if block >= 64 or exact else 64
     n_tiles = triton.cdiv(sizes.kv_len, block_n)
     sums = torch.empty((*heads, rows, n_blocks), dtype=torch.float32 if exact else torch.float16, device=q.device)
@@ -191,27 +155,9 @@ def _pass(
         sizes.heads, sizes.group, row_tiles, rows, sizes.kv_len, triton.cdiv(sizes.kv_len, block), n_tiles, splits,
         triton.cdiv(n_tiles, splits), sizes.scale * 1.4426950408889634,
         HEAD_DIM=sizes.head_dim, BLOCK_D=triton.next_power_of_2(sizes.head_dim), BLOCK_M=block_m, BLOCK_N=block_n,
-        BLOCK=block, SUMS=sums is not None, PRECISION=precision(q), num_warps=8 if block_m > 64 else 4,
+        BLOCK=block, SUMS=sums is not None, PRECISION=precision(q), num_warps=4,
         num_stages=1 if exact else 3 if device.capability(q.device)[0] >= 9 else 2,
     )  # fmt: skip
     if splits == 1:
         return logs[:, :, 0]
     return torch.logsumexp(logs * 0.6931471805599453, dim=2) * 1.4426950408889634
-
-
-def column_scores(q: Tensor, k: Tensor, positions: Tensor, lse: Tensor, *, scale: float | None = None) -> Tensor:
-    """As kernels.dispatch.column_scores, on a device that Triton compiles for (or its interpreter)."""
-    sizes = check_samples(q, k, positions, scale)
-    out = torch.zeros((sizes.batch, sizes.heads, sizes.kv_len), dtype=torch.float32, device=q.device)
-    if q.numel() == 0:
-        return out
-    exact = q.element_size() >= 4
-    block_m = 32 if exact else 64
-    block_n = 32 if exact else 128
-    column_sums_kernel[(sizes.heads, triton.cdiv(sizes.kv_len, block_n), sizes.batch)](
-        q, k, positions, (lse * 1.4426950408889634).contiguous(), out, *q.stride()[:3], *k.stride()[:3],
-        sizes.heads, sizes.group, sizes.q_len, sizes.kv_len, sizes.scale * 1.4426950408889634,
-        HEAD_DIM=sizes.head_dim, BLOCK_D=triton.next_power_of_2(sizes.head_dim), BLOCK_M=block_m, BLOCK_N=block_n,
-        PRECISION=precision(q), num_warps=4 if sizes.head_dim <= 128 else 8, num_stages=1 if exact else 2,
-    )  # fmt: skip
-    return out

@@ -11,7 +11,7 @@ from kernels.problem import check_selection
 from kernels.triton.select_long import DIGITS, PART, SLOTS, digit_kernel, list_kernel
 from kernels.triton.select_short import select_short_kernel
 
-HELD = 4096
+HELD = 16384
 """Scores of a row that one program keeps in registers; longer rows are shared by several programs."""
 
 
@@ -36,7 +36,7 @@ def select_keys(
     flags = {"COUNT": count is not None, "FORCED": must is not None, "LIMITED": live is not None}
     if n <= HELD:
         block = max(16, triton.next_power_of_2(n))
-        warps = 8 if block > 2048 else 4 if block >= 512 else 1
+        warps = 16 if block > 4096 else 8 if block > 2048 else 4 if block >= 512 else 1
         select_short_kernel[(counts.numel(),)](
             scores, target, must, live, places, counts, n, BLOCK=block, num_warps=warps, **flags
         )

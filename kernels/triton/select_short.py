@@ -31,12 +31,23 @@ def worth(bits, chosen, COUNT: tl.constexpr):
     return result
 
 
+@triton.jit
+def lowest_kept(bits, must, target, COUNT: tl.constexpr):
+    """The largest threshold of bits at which what is taken, `must` included, is still worth the target."""
+    threshold = tl.zeros((), tl.int32)
+    for step in range(0, 31):
+        candidate = threshold | (1 << (30 - step))
+        reached = worth(bits, must | (bits >= candidate), COUNT) >= target
+        threshold = tl.where(reached, candidate, threshold)
+    return tl.maximum(threshold, 1)  # a score of 0 adds nothing
+
+
 @triton.jit(do_not_specialize=["n"])
 def select_short_kernel(
     scores, targets, forced, allowed, places, counts, n,
     BLOCK: tl.constexpr, COUNT: tl.constexpr, FORCED: tl.constexpr, LIMITED: tl.constexpr,
 ):  # fmt: skip
-    """One program per row of scores [rows, n]: the largest threshold that keeps the target's worth, then a list."""
+    """One program per row of scores [rows, n]: the lowest score that is kept, then a list."""
     row = tl.program_id(0)
     base = row.to(tl.int64) * n
     end = n
@@ -44,15 +55,9 @@ def select_short_kernel(
         end = tl.minimum(tl.load(allowed + row), n)
     target = tl.load(targets + row)
     bits, must = read(scores, forced, base, 0, end, BLOCK, FORCED)
-    threshold = tl.zeros((), tl.int32)
     if not COUNT:
         target *= worth(bits, bits >= 0, COUNT)
-    for step in range(0, 31):
-        candidate = threshold | (1 << (30 - step))
-        reached = worth(bits, must | (bits >= candidate), COUNT) >= target
-        threshold = tl.where(reached, candidate, threshold)
-    threshold = tl.maximum(threshold, 1)  # a score of 0 adds nothing
-    keep = (must | (bits >= threshold)).to(tl.int32)
+    keep = (must | (bits >= lowest_kept(bits, must, target, COUNT))).to(tl.int32)
     at = tl.cumsum(keep, 0) - 1
     tl.store(places + base + at, tl.arange(0, BLOCK), mask=keep == 1)
     tl.store(counts + row, tl.sum(keep, 0))

@@ -30,13 +30,13 @@ from tests.texts import long_text
 LAST = 512
 POLICIES = [
     "dense",
-    "auto:recall=0.9,minimum=1024",
-    "auto:minimum=1024",
-    "auto:recall=0.98,minimum=1024",
+    *(f"auto:recall={recall},minimum=1024" for recall in (0.9, 0.95, 0.98, 0.99, 0.995)),
     "xattention:stride=8,threshold=0.9",
     "xattention:stride=8,threshold=0.95",
+    "flexprefill:gamma=0.9",
     "flexprefill:gamma=0.95",
     "minference:512,2048",
+    "minference:1000,6096",
 ]
 Row = dict[str, Any]
 

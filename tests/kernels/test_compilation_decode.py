@@ -145,10 +145,37 @@ def test_selection_compiles(capability: int) -> None:
 
     tables: dict[str, Any] = {"scores": "*fp32", "targets": "*fp32", "forced": "*u8", "allowed": "*i32"}
     tables |= {"places": "*i32", "counts": "*i32", "COUNT": False, "FORCED": True, "LIMITED": True}
-    for block, warps in ((4096, 8), (256, 1)):
+    for block, warps in ((16384, 16), (4096, 8), (256, 1)):
         assert compiled(select_short_kernel, tables | {"BLOCK": block}, capability, warps).spills == 0
     tables |= {"worths": "*fp32", "thresholds": "*i32", "goals": "*fp32", "kept": "*i32", "before": "*i32"}
     tables |= {"BLOCK": PART, "SLOTS": SLOTS, "DIGITS": DIGITS}
     for kernel in (digit_kernel, list_kernel):
         own = {name: value for name, value in tables.items() if name in kernel.arg_names}
         assert compiled(kernel, own, capability, 8).spills == 0
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("dtype", ["bf16", "fp32"])
+def test_columns_and_blocks_compile(capability: int, dtype: str) -> None:
+    from kernels.triton.choose_blocks import choose_blocks_kernel
+    from kernels.triton.column_scores import column_scores_kernel
+    from kernels.triton.column_shares import column_shares_kernel
+
+    exact = dtype == "fp32"
+    arguments: dict[str, Any] = {"q": f"*{dtype}", "k": f"*{dtype}", "logs": "*fp32", "out": "*fp32", "factor": "fp32"}
+    arguments |= {"positions": "*i32", "HEAD_DIM": 128, "BLOCK_D": 128, "PRECISION": "tf32x3" if exact else "tf32"}
+    scores = arguments | {
+        "blocks": "*i32",
+        "BLOCK": 128,
+        "BLOCK_M": 32 if exact else 64,
+        "BLOCK_N": 32 if exact else 128,
+    }
+    assert compiled(column_scores_kernel, scores, capability, 4, 1 if exact else 2).spills <= (SPILLED if exact else 0)
+    shares = arguments | {"columns": "*i32", "counts": "*i32", "PER": 4}
+    shares |= {"BLOCK_M": 32 if exact else 64, "BLOCK_N": 32 if exact else 64}
+    assert compiled(column_shares_kernel, shares, capability, 4).spills <= (2 * SPILLED if exact else 0)
+    tables = dict.fromkeys(["scores", "held", "aim", "rest"], "*fp32")
+    tables |= dict.fromkeys(["columns", "column_counts", "starts", "counts"], "*i32") | {"BLOCK": 128, "WEIGHT": 0.5}
+    for width, warps in ((1024, 4), (8192, 16)):
+        done = compiled(choose_blocks_kernel, tables | {"N": width, "C": 1024}, capability, warps)
+        assert done.spills == 0, width

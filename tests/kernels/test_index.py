@@ -130,3 +130,13 @@ def test_an_index_of_the_wrong_shape_names_the_field() -> None:
         BlockIndex.from_lists(torch.zeros(1, 1, 3, 4, dtype=torch.int32), counts, q_len=64, kv_len=64)
     with pytest.raises(ArgumentError, match="mask"):
         BlockIndex.from_mask(torch.ones(1, 1, 2, 2, dtype=torch.bool), q_len=64, kv_len=64)
+
+
+def test_one_list_may_serve_several_rows() -> None:
+    lists = torch.tensor([[[[0, 64, 0], [32, 96, 128]]]], dtype=torch.int32)
+    counts = torch.tensor([[[2, 3]]], dtype=torch.int32)
+    index = BlockIndex.from_lists(
+        lists, counts, q_len=90, kv_len=160, q_block=32, k_block=32, rows_per_list=2, alignment=32
+    )
+    index.validate()
+    assert [index.row(0, 0, r) for r in range(3)] == [[0, 64], [0, 64], [32, 96, 128]]

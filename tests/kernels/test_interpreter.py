@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent
         "antidiagonal_scores",
         "sampled_scores",
         "select_keys",
+        "choose_blocks",
         "layer_parts",
         "quantize_pages",
     ],

@@ -1,4 +1,4 @@
-"""Attention of sampled queries per block and per key: what the whole attention matrix says."""
+"""Attention of sampled queries per block, per key and per column: what the whole attention matrix says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels import ArgumentError, column_scores, sampled_lse, sampled_scores
+from kernels import ArgumentError, column_scores, column_shares, sampled_lse, sampled_scores
 from tests.kernels.cases import INTERPRETED, PLACES, attention_inputs, dtypes, poison, use
 
 # (batch, heads, KV heads, samples, keys, head dim), block, per
@@ -47,8 +47,37 @@ def test_blocks_columns_and_lse_are_those_of_the_attention_matrix(
         torch.testing.assert_close(scores.double(), blocks, atol=tolerance, rtol=tolerance)
         torch.testing.assert_close(lse.double(), want_lse, atol=1e-4 if dtype == torch.float32 else 3e-3, rtol=1e-4)
         torch.testing.assert_close(sampled_lse(q, k, positions), lse, atol=1e-4, rtol=1e-4)
-        columns = column_scores(q, k, positions, lse)
-        torch.testing.assert_close(columns.double(), want.sum(2), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("case", CASES if INTERPRETED else CASES + LONG, ids=str)
+def test_scores_and_shares_of_columns_are_those_of_the_attention_matrix(
+    place: str, case: tuple[tuple[int, int, int, int, int, int], int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, block, _ = case
+    device = use(place, monkeypatch)
+    batch, heads, _, samples, keys, _ = shape
+    positions = torch.linspace(keys // 3, keys - 1, samples, device=device).int()
+    numbers = torch.arange(-(-keys // block) + 1, device=device, dtype=torch.int32)[::2]  # the last may not exist
+    columns = torch.arange(0, keys, 3, device=device, dtype=torch.int32)
+    counts = torch.arange(batch * heads, device=device, dtype=torch.int32).view(batch, heads) + columns.numel() // 2
+    used = torch.arange(columns.numel(), device=device) < counts.view(batch, heads, 1, 1)
+    for dtype in dtypes(place):
+        q, k, _ = attention_inputs(shape, device, dtype)
+        want, lse = weights(q, k, positions)
+        tolerance = 2e-5 if dtype == torch.float32 else 3e-3
+        poison(device)
+        blocks = numbers.expand(batch, heads, -1)
+        scores = column_scores(q, k, positions, lse.float(), blocks, block=block)
+        whole = torch.nn.functional.pad(want.sum(2), (0, 2 * block))
+        at = (numbers.long().unsqueeze(-1) * block + torch.arange(block, device=device)).flatten()
+        torch.testing.assert_close(scores.double(), whole[:, :, at], atol=tolerance, rtol=tolerance)
+        for per in (1, 4):
+            listed = columns.expand(batch, heads, -1)
+            shares = column_shares(q, k, positions, lse.float(), listed, counts, per=per)
+            held = torch.nn.functional.pad(want[..., ::3] * used, (0, 0, 0, -samples % per))
+            held = held.view(batch, heads, -1, per, columns.numel()).sum(3)
+            torch.testing.assert_close(shares.double(), held, atol=tolerance, rtol=tolerance)
 
 
 def test_positions_must_fit_the_samples() -> None:

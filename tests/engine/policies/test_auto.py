@@ -89,7 +89,7 @@ def test_sampling_is_rarer_in_longer_prompts_so_that_its_work_stays_linear() -> 
 
 
 def test_levels_have_names() -> None:
-    assert Auto(level="high").recall == 0.99
+    assert Auto(level="high").recall == 0.995
     with pytest.raises(UnknownPolicy, match="fast, balanced, high"):
         Auto(level="best")
     with pytest.raises(UnknownPolicy, match="between 0 and 1"):
