@@ -99,8 +99,9 @@ def answer_batch(
 ) -> Iterator[BatchAnswer]:
     """The answers as they finish; those of `skip` (by index) are left out, and change nothing in the others.
 
-    A question's own error is its row's. The engine is held for a collection at a time, so nothing else of the library
-    can be asked from inside the loop. Raises Cancelled, or the engine's errors where no model can be loaded.
+    Progress is told of an answer once its reader asks for the next. A question's own error is its row's. The engine is
+    held for a collection at a time, so nothing else of the library can be asked from inside the loop. Raises Cancelled,
+    or the engine's errors where no model can be loaded.
     """
     drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
     report = _Reporter(len(questions) - len(skip), on_progress)
@@ -114,8 +115,8 @@ def answer_batch(
         with library.turn(cancel):
             job = _Group(library.load_engine(), library.collection(name), group, mode, drawn, cancel)
             for answer in job.run(waiting):
-                report(answer)
                 yield answer
+                report(answer)
 
 
 class _Reporter:

@@ -24,6 +24,7 @@ from app.shelf import DocumentInfo, Shelf
 from app.snapshots import Snapshot, SnapshotInfo, Snapshots
 from app.source import SourceView, view
 from app.stream import AnswerStream, Event
+from app.uploads import upload_path
 from engine.engine import Context, Engine
 from engine.events import CancelToken, OnProgress
 from engine.prefill import chunk_spans
@@ -83,12 +84,15 @@ class Collection:
         return jobs.unfinished("add", self.name, names) or jobs.create("add", self.name, names)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
-        """Add an uploaded file; of an archive's files the first that was loaded is returned. Raises UploadTooLarge."""
+        """Add an uploaded file under its path (app.uploads); of an archive's files the first that was loaded is returned.
+
+        Raises UploadTooLarge.
+        """
         limit = self.library.settings.max_upload_mb
         if len(data) > limit << 20:
             raise UploadTooLarge(filename, limit)
-        name = Path(filename.replace("\\", "/")).name or "upload"
-        report = self._report({d.path for d in self.shelf.put(read_all_bytes(data, name))})
+        documents = read_all_bytes(data, upload_path(filename))
+        report = self._report({d.path for d in self.shelf.put(documents)})
         return (*report.loaded, *report.skipped)[0]
 
     def _report(self, paths: set[str]) -> AddReport:

@@ -134,7 +134,7 @@ class Library:
 
     def resume_job(self, number: int) -> Job:
         """Work on a job on a thread of this process, from where it stands; raises NoSuchJob, JobRunning."""
-        from app.adding import add
+        from app.working import work_on
         from engine.events import CancelToken
 
         job = self.job(number)
@@ -144,7 +144,7 @@ class Library:
 
         def work() -> None:
             try:
-                add(self.collection(job.collection), job, token=token)
+                work_on(self, job, token=token)
             except Exception as error:  # the job's row says so too
                 LOG.info("job %d: %s", number, error)
             finally:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import anyio
@@ -27,6 +27,9 @@ from engine.events import CancelToken, OnProgress
 from engine.logprobs import Likely, TokenLogprob
 from engine.sampling import Sampling
 from ingest import walk
+
+if TYPE_CHECKING:
+    from app.batch import BatchAnswer, OnBatchProgress
 
 LOOK_UP_S = 0.1
 TIMEOUT = httpx.Timeout(10.0, read=None)
@@ -64,12 +67,12 @@ class RemoteLibrary:
 
     def call(self, method: str, path: str, **more: Any) -> Any:
         """The server's answer as JSON, None where it has none; raises RemoteError with the server's sentence."""
-        try:
-            answer = self._client.request(method, path, **more)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
-        _check(answer.status_code, answer.content)
+        answer = self._request(method, path, **more)
         return answer.json() if answer.content else None
+
+    def text(self, path: str) -> str:
+        """What the server has at a path, as text; raises RemoteError."""
+        return self._request("GET", path).text
 
     async def lines(self, path: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The server-sent events of a request; raises RemoteError."""
@@ -99,6 +102,14 @@ class RemoteLibrary:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        _check(answer.status_code, answer.content)
+        return answer
+
     def _unreachable(self, error: Exception) -> RemoteError:
         return RemoteError(f"No answer from {self.url} ({type(error).__name__}). Is `omnibus serve` running there?")
 
@@ -111,14 +122,14 @@ class RemoteCollection:
         self._path = f"/api/collections/{quote(name, safe='')}"
 
     def add(self, *paths: str | Path) -> AddReport:
-        """Send files and folders, each under its file name; raises FileMissing before any is sent."""
+        """Send files and folders, each under its path as `omnibus add` shows it; raises FileMissing before any is."""
         files = list(walk([Path(p).expanduser() for p in paths]))
-        infos = [self.add_bytes(found.path.name, found.path.read_bytes()) for found in files]
+        infos = [self.add_bytes(found.relative, found.path.read_bytes()) for found in files]
         skipped = tuple(info for info in infos if info.status == "skipped")
         return AddReport(tuple(info for info in infos if info.status != "skipped"), skipped)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
-        """Add a file."""
+        """Add a file; `filename` may have folders."""
         made = self._call("POST", "/documents", params={"filename": filename}, content=data)
         return DocumentInfo(**made)
 
@@ -202,10 +213,19 @@ class RemoteCollection:
         return AnswerStream(work, cancel)
 
     def ask_batch(
-        self, questions: Sequence[str], *, mode: ModeChoice = "auto", sampling: Sampling | None = None
-    ) -> Iterator[Answer]:
-        """The answers one after another, in order, the corpus kept warm by the server."""
-        return (self.ask(question, mode=mode, sampling=sampling) for question in questions)
+        self,
+        questions: Sequence[str],
+        *,
+        mode: ModeChoice = "auto",
+        sampling: Sampling | None = None,
+        on_progress: OnBatchProgress | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[BatchAnswer]:
+        """Answers to many questions as they finish, decoded together by the server; a reader that stops stops it."""
+        from app.remote_batch import answers
+
+        body = {"collection": self.name, "mode": mode, **_drawn(sampling)}
+        return answers(self.library, questions, body, on_progress=on_progress, cancel=cancel)
 
     async def _answer(self, body: dict[str, Any], emit: Callable[[Event], None], token: CancelToken) -> Answer:
         made: list[Answer] = []

@@ -17,6 +17,8 @@ Number = Annotated[int, typer.Argument(help="The job's number.")]
 
 def line(job: Job) -> str:
     """How far a job is, in a line."""
+    if job.kind == "batch":
+        return f"{job.files_done:,} of {job.files_total:,} questions"
     tokens = "" if job.tokens is None else f", {job.tokens:,} tokens"
     left = f", {job.eta_seconds:,.0f} s left" if job.state == "running" and job.eta_seconds else ""
     size = f"{job.bytes_done / 1e6:,.1f} of {job.bytes_total / 1e6:,.1f} MB"
@@ -47,10 +49,10 @@ def cancel(number: Number) -> None:
 @app.command()
 def resume(number: Number) -> None:
     """Go on with a job that was stopped or killed."""
-    from app import adding
+    from app.working import work_on
 
     with library() as lib:
         job = lib.job(number)
-        with err.status("Looking at the files") as status:
-            adding.add(lib.collection(job.collection), job, on_progress=lambda job: status.update(line(job)))
+        with err.status("Looking at what is done") as status:
+            work_on(lib, job, on_progress=lambda job: status.update(line(job)))
         out.print(f"Job {number}: {line(lib.job(number))}.", markup=False)

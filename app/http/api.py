@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.errors import NotAnswerable
+from app.http import batch, jobs
 from app.library import CollectionInfo, Library
 from app.planner import ModeChoice, Plan
 from app.reports import Kept, WarmReport
@@ -17,6 +18,8 @@ from app.source import SourceView
 from engine.store import Manifest
 
 router = APIRouter(prefix="/api")
+router.include_router(batch.router)
+router.include_router(jobs.router)
 Name = Annotated[str, Path(max_length=200, description="Name of a collection.")]
 UPLOAD: dict[str, Any] = {
     "requestBody": {
@@ -69,9 +72,9 @@ def documents(name: Name, request: Request) -> list[DocumentInfo]:
     "/collections/{name}/documents", tags=["documents"], status_code=201, responses=Problem, openapi_extra=UPLOAD
 )
 async def upload(
-    name: Name, request: Request, filename: Annotated[str, Query(min_length=1, max_length=200)]
+    name: Name, request: Request, filename: Annotated[str, Query(min_length=1, max_length=1000)]
 ) -> DocumentInfo:
-    """Add the body as a file of that name (one of the same name is replaced); a new collection comes to be."""
+    """Add the body as a file of that path (one of the same path is replaced); a new collection comes to be."""
     if "\x00" in filename or "\x00" in name:
         raise NotAnswerable("A name cannot hold a null character.")
     data = await request.body()

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.errors import NoSuchCollection, NoSuchDocument, OmnibusError, UploadTooLarge
+from app.errors import JobRunning, NoSuchCollection, NoSuchDocument, NoSuchJob, OmnibusError, UploadTooLarge
 from app.http.gate import Refused
 from app.http.queue import Busy
 from app.http.schemas import error_body
@@ -18,7 +18,7 @@ from ingest.errors import IngestError
 
 def answer_for(error: Exception) -> JSONResponse:
     """Status and body for an error of ours."""
-    if isinstance(error, NoSuchCollection | NoSuchDocument | NoSuchSession):
+    if isinstance(error, NoSuchCollection | NoSuchDocument | NoSuchJob | NoSuchSession):
         return JSONResponse(error_body(str(error), "invalid_request_error", code="not_found"), 404)
     if isinstance(error, PromptTooLong):
         body = error_body(str(error), "invalid_request_error", "messages", "context_length_exceeded")
@@ -26,6 +26,8 @@ def answer_for(error: Exception) -> JSONResponse:
     if isinstance(error, Busy):
         body = error_body(str(error), "rate_limit_error", code="queue_full")
         return JSONResponse(body, 429, {"retry-after": str(error.retry_after)})
+    if isinstance(error, JobRunning):
+        return JSONResponse(error_body(str(error), "invalid_request_error", code="conflict"), 409)
     if isinstance(error, UploadTooLarge):
         return JSONResponse(error_body(str(error), "invalid_request_error", code="too_large"), 413)
     if isinstance(error, Cancelled):

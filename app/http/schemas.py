@@ -35,15 +35,9 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class Asked(BaseModel):
-    """What every request for text can say. `model` is `llm@collection`; `llm@` asks the bare model.
+class Drawn(BaseModel):
+    """How the tokens of an answer are drawn. `top_k`, `min_p` and `repetition_penalty` are ours."""
 
-    What cannot be done is refused, never silently left out. `top_k`, `min_p`, `repetition_penalty` and `mode` are ours.
-    """
-
-    model: str
-    stream: bool = False
-    stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(default=None, ge=1, le=1 << 20)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -52,10 +46,6 @@ class Asked(BaseModel):
     repetition_penalty: float | None = Field(default=None, gt=0, le=10)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
-    n: Literal[1] | None = 1
-    frequency_penalty: Literal[0] | None = None
-    presence_penalty: Literal[0] | None = None
-    mode: ModeChoice = "auto"
 
     @property
     def limit(self) -> int | None:
@@ -67,11 +57,6 @@ class Asked(BaseModel):
         """How many likeliest tokens to tell beside each one; None tells no log probabilities."""
         return None
 
-    @property
-    def include_usage(self) -> bool:
-        """Whether a stream ends with the token counts."""
-        return self.stream_options is not None and self.stream_options.include_usage
-
     def sampling(self, longest: int) -> Sampling:
         """How tokens are drawn; what is not said is greedy and up to `longest` tokens."""
         named = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")
@@ -79,6 +64,26 @@ class Asked(BaseModel):
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         limit = self.limit or longest
         return Sampling(**said, stop=tuple(s for s in stop if s), max_new_tokens=limit, logprobs=self.likeliest)
+
+
+class Asked(Drawn):
+    """What every request for text can say. `model` is `llm@collection`; `llm@` asks the bare model.
+
+    What cannot be done is refused, never silently left out. `mode` is ours.
+    """
+
+    model: str
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = 1
+    frequency_penalty: Literal[0] | None = None
+    presence_penalty: Literal[0] | None = None
+    mode: ModeChoice = "auto"
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the token counts."""
+        return self.stream_options is not None and self.stream_options.include_usage
 
 
 class ChatRequest(Asked):
@@ -98,7 +103,7 @@ class ChatRequest(Asked):
 
     @property
     def likeliest(self) -> int | None:
-        """As Asked.likeliest."""
+        """As Drawn.likeliest."""
         return (self.top_logprobs or 0) if self.logprobs else None
 
     @model_validator(mode="after")
@@ -130,7 +135,7 @@ class CompletionRequest(Asked):
 
     @property
     def likeliest(self) -> int | None:
-        """As Asked.likeliest."""
+        """As Drawn.likeliest."""
         return self.logprobs
 
 

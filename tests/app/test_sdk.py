@@ -15,6 +15,7 @@ import pytest
 from app.answer import Answer, AnswerStats, Citation
 from app.http.tokens import Tokens
 from app.remote import RemoteError, RemoteLibrary
+from app.uploads import upload_path
 from engine.errors import Cancelled
 from omnibus import Library, Sampling
 from tests.app.serving import NOTES, serving
@@ -61,15 +62,35 @@ def test_the_same_answer_here_and_there(both: tuple[Library, RemoteLibrary]) -> 
     assert [a.text for a in there.ask_batch(["Who keeps the key?"], sampling=WARM)] == [mine.text]
 
 
-def test_documents_are_sent_listed_and_taken_out(both: tuple[Library, RemoteLibrary], tmp_path: Path) -> None:
-    (tmp_path / "log.txt").write_text(NOTES)
-    collection = both[1].collection("sent")
-    assert [d.path for d in collection.add(tmp_path).loaded] == ["log.txt"]
+def test_documents_are_sent_with_their_folders(both: tuple[Library, RemoteLibrary], tmp_path: Path) -> None:
+    for name in ("book/a/notes.txt", "book/b/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(NOTES)
+    here, there = (library.collection("sent") for library in both)
+    assert [d.path for d in there.add(tmp_path / "book").loaded] == ["book/a/notes.txt", "book/b/notes.txt"]
+    sent = here.documents()
+    here.add(tmp_path / "book")
+    assert [(d.path, d.id) for d in here.documents()] == [(d.path, d.id) for d in sent]  # as if added here
     assert "sent" in [info.name for info in both[1].collections()]
-    collection.remove("log.txt")
+    there.remove("book/a/notes.txt")
     both[1].delete_collection("sent")
     with pytest.raises(RemoteError, match="no collection 'sent'"):
-        collection.documents()
+        there.documents()
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("a/b.txt", "a/b.txt"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("/abs/b.txt", "abs/b.txt"),
+        ("C:\\notes\\b.txt", "notes/b.txt"),
+        ("a/./ /b\r\n.txt", "a/b.txt"),
+        ("..", "upload"),
+    ],
+)
+def test_an_uploads_path_stays_inside_its_collection(sent: str, kept: str) -> None:
+    assert upload_path(sent) == kept
 
 
 def test_both_stream_to_coroutines(both: tuple[Library, RemoteLibrary]) -> None:

@@ -1,0 +1,44 @@
+"""/api/jobs: long work, how far it is, stopping it and going on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+
+from app.jobs import Job
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+Number = Annotated[int, Path(ge=1, le=1 << 31, description="The job's number.")]
+MISSING: dict[int | str, dict[str, Any]] = {
+    400: {"description": "Cannot be done; the message says why."},
+    404: {"description": "There is no such job."},
+}
+
+
+@router.get("")
+def jobs(request: Request) -> list[Job]:
+    """Every job that is remembered, newest first."""
+    made: list[Job] = request.app.state.library.jobs()
+    return made
+
+
+@router.get("/{number}", responses=MISSING)
+def job(number: Number, request: Request) -> Job:
+    """One job and how far it is."""
+    made: Job = request.app.state.library.job(number)
+    return made
+
+
+@router.post("/{number}/cancel", responses=MISSING)
+def cancel(number: Number, request: Request) -> Job:
+    """Ask a job to stop behind what it has in hand; what was carried over stays."""
+    made: Job = request.app.state.library.cancel_job(number)
+    return made
+
+
+@router.post("/{number}/resume", status_code=202, responses=MISSING)
+def resume(number: Number, request: Request) -> Job:
+    """Go on with a job that was stopped or whose process ended."""
+    made: Job = request.app.state.library.resume_job(number)
+    return made
