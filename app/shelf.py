@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, delete, or_, select
 from sqlalchemy.orm import Session, sessionmaker, undefer
 
 from app.database.models import CollectionRow, DocumentRow, PassageRow, WatchedRow
+from app.database.session import truncate
 from app.errors import NoSuchDocument
 from app.search import Hit, Search
 from app.snapshots import purge, put_aside
@@ -177,6 +178,14 @@ class Shelf:
             Search(db, row.collection_id).forget(row.id)
             purge(db, row.collection_id, path)
             db.execute(delete(DocumentRow).where(DocumentRow.id == row.id))
+        self.purge()
+
+    def purge(self) -> None:
+        """Leave no trace of deleted and replaced texts in the indices, the database and its log."""
+        with self._sessions.begin() as db:
+            if (identity := self._identity(db)) is not None:
+                Search(db, identity).purge()
+        truncate(self._sessions)
 
     def search(self, question: str, *, limit: int = 200) -> list[Hit]:
         """Passages that share words with the question, by BM25."""

@@ -12,12 +12,21 @@ COMMON = frozenset(
         "where which who whom whose why will with would you your"
     ).split()
 )
+NAME = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
+PART = re.compile(r"_|[a-z][A-Z]|[A-Z]{2}[a-z]|[^\W\d]\d")
+"""What tells a name in code from a word: an underscore, a capital inside, a digit behind a letter."""
 ENDINGS = ("ing", "ed", "es", "s")
 
 
 def content_words(text: str) -> list[str]:
     """Lower-case words that are not among the commonest; identifiers fall apart at underscores."""
     return [w for w in WORD.findall(text.lower()) if w not in COMMON and (len(w) > 1 or w.isdigit())]
+
+
+def identifiers(text: str) -> list[str]:
+    """Names as they stand in code, three characters and more; of dotted ones each part that is such a name."""
+    names = [part for name in NAME.findall(text) for part in name.split(".")]
+    return [name for name in names if len(name) > 2 and PART.search(name)]
 
 
 def stems(text: str) -> list[str]:

@@ -15,12 +15,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def connect(path: Path) -> Engine:
-    """An engine for the file; foreign keys on, writers wait for each other up to 30 s."""
+    """An engine for the file; foreign keys on, what is deleted overwritten, writers wait for each other up to 30 s."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
@@ -37,3 +37,11 @@ def open_database(path: Path) -> sessionmaker[Session]:
         command.upgrade(config, "head")
     path.chmod(0o600)
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def truncate(sessions: sessionmaker[Session]) -> None:
+    """Empty the write-ahead log, which holds what was deleted until then; where readers hinder it, the next time."""
+    with sessions() as db:
+        db.connection(execution_options={"isolation_level": "AUTOCOMMIT"}).exec_driver_sql(
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+        )
