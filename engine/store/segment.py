@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -29,7 +29,7 @@ from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store.codecs import DTYPES, Codec, codec
-from engine.store.files import read_at, read_into, write_all, write_whole
+from engine.store.files import read_at, read_into
 from engine.store.namespace import chunk_key, record_digest
 
 MAGIC = b"OMNIKV02"
@@ -77,7 +77,7 @@ class Segment:
             raise CorruptChunk(path, "its header does not match its checksum")
         segment = cls._parse(path, header)
         last = segment.layers[-1]
-        if end != segment.payload + last.offset + _padded(last.length):
+        if end != segment.payload + last.offset + padded(last.length):
             raise CorruptChunk(path, "it is not as long as its header says")
         if segment.key != chunk_key(record_digest(segment.namespace), segment.parent, segment.tokens):
             raise CorruptChunk(path, "its key is not the hash of what it says it holds")
@@ -128,7 +128,7 @@ class Segment:
         """
         place, width = self.layers[i], self.codec.row_bytes(self.shape[2])
         checksum, done = xxhash.xxh3_128(), 0
-        padding = torch.empty(_padded(place.length) - place.length, dtype=torch.uint8)
+        padding = torch.empty(padded(place.length) - place.length, dtype=torch.uint8)
         while done < place.length + len(padding):
             run = padding
             if done < place.length:
@@ -150,6 +150,14 @@ class Segment:
             for i in range(len(self.layers)):
                 deque(self.rows(descriptor, i, lambda: buffer), 0)
 
+    def reopened(self) -> Segment | None:
+        """The chunk as another process has written it anew since its header was read; None where none has."""
+        try:
+            again = Segment.open(self.path)
+        except (CorruptChunk, OSError):
+            return None
+        return None if again.layers == self.layers else again
+
     def layer(self, i: int) -> tuple[Tensor, Tensor]:
         """Keys and values [Hkv, T, D] of one layer, checked, without reading the others; raises CorruptChunk."""
         buffer = torch.empty(self.layers[i].length, dtype=torch.uint8)
@@ -159,63 +167,6 @@ class Segment:
         return keys, values
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A chunk on its way to the disk: what it is, and the bytes of each layer, copies of their own in host memory."""
-
-    key: str
-    parent: str | None
-    namespace: dict[str, Any]
-    tokens: tuple[int, ...]
-    dtype: torch.dtype
-    shape: tuple[int, int, int]
-    layers: tuple[Tensor, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of all layers."""
-        return sum(len(layer) for layer in self.layers)
-
-    @property
-    def file_bytes_at_most(self) -> int:
-        """What its file takes, slightly overestimated (the header is text)."""
-        header = ALIGN + len(json.dumps(self.namespace)) + 12 * len(self.tokens) + 96 * len(self.layers)
-        return sum(_padded(len(layer)) for layer in self.layers) + _padded(header)
-
-    def write(self, path: Path) -> None:
-        """Write the chunk file, whole or not at all; raises OSError."""
-        checksums = []
-        for layer in self.layers:
-            checksum = xxhash.xxh3_128(layer.numpy().data)
-            checksum.update(bytes(_padded(len(layer)) - len(layer)))
-            checksums.append(checksum.hexdigest())
-        text = self._header(checksums)
-
-        def fill(stream: FileIO) -> None:
-            write_all(stream, MAGIC + len(text).to_bytes(8, "little") + xxhash.xxh3_128_digest(text) + text)
-            for layer in self.layers:
-                write_all(stream, layer.numpy().data)
-                write_all(stream, bytes(_padded(len(layer)) - len(layer)))
-
-        write_whole(path, fill)
-
-    def _header(self, checksums: Sequence[str]) -> bytes:
-        places, offset = [], 0
-        for layer, checksum in zip(self.layers, checksums, strict=True):
-            places.append([offset, len(layer), checksum])
-            offset += _padded(len(layer))
-        fields = {
-            "key": self.key,
-            "parent": self.parent,
-            "namespace": self.namespace,
-            "tokens": self.tokens,
-            "dtype": str(self.dtype).removeprefix("torch."),
-            "shape": self.shape,
-            "layers": places,
-        }
-        text = json.dumps(fields, separators=(",", ":")).encode()
-        return text.ljust(_padded(PREAMBLE + len(text)) - PREAMBLE)
-
-
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
+    """A size rounded up to whole pages of ALIGN bytes."""
     return -(-size // ALIGN) * ALIGN

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from threading import Condition, Thread
 
 from engine.errors import StoreError
-from engine.store.segment import Draft
+from engine.store.draft import Draft
 
 log = logging.getLogger(__name__)
 

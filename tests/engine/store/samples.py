@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -104,6 +106,15 @@ def flip(path: Path, at: int, bit: int = 0) -> None:
 def leftovers(root: Path) -> list[Path]:
     """Files that only a writer at work may have."""
     return [p for p in root.rglob("*.tmp") if p.is_file()]
+
+
+def started(target: Any, *arguments: Any) -> tuple[Any, Connection]:
+    """A process that does `target(*arguments, pipe)`, and the end of the pipe that hears from it."""
+    mine, theirs = forkserver.Pipe(duplex=False)
+    child = forkserver.Process(target=target, args=(*arguments, theirs))
+    child.start()
+    theirs.close()
+    return child, mine
 
 
 def _bits(a: torch.Tensor, b: torch.Tensor) -> bool:

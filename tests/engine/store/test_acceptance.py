@@ -1,11 +1,11 @@
 """The ten acceptance tests of the session store (research/kvstore.md §9): where each is, and those found nowhere else.
 
-1. kill -9 anywhere while saving: test_faults (each step of a save, of an import, any moment), test_writer (in flight).
-2. A byte flipped anywhere: test_faults, test_restore, test_transfer.
+1. kill -9 anywhere while saving: test_kills (each step of a save, of an import, any moment), test_writer (in flight).
+2. A byte flipped anywhere: test_damage, test_restore, test_transfer.
 3. Any field of the namespace changed is a miss that names it: test_store.
-4. Two processes saving the same corpus: test_faults.
+4. Two processes saving the same corpus: test_processes.
 5. Staging smaller than a layer: test_restore.
-6. A full disk, a quota, a folder that is not there: test_faults, test_store.
+6. A full disk, a quota, a folder that is not there: test_full_disk, test_store.
 7. Restoring at 80 % of the read rate, faster than computing: python -m tests.benchmarks.store (exit code 1 if not).
 8. Models whose states cannot be kept are refused before they are run: here.
 9. Two salts never share, and no request sets one: test_store, here.

@@ -33,7 +33,7 @@ def prefix(store: Store) -> Prefix:
 def test_a_buffer_smaller_than_a_layer_is_slower_and_never_truncates(
     store: Store, prefix: Prefix, rows: int, threads: int
 ) -> None:
-    store._restorer = Restorer(threads=threads, buffer_bytes=rows * 16 + 3)  # a layer has 96 rows of 16 bytes
+    store._lookup.restorer = Restorer(threads=threads, buffer_bytes=rows * 16 + 3)  # a layer has 96 rows of 16 bytes
     assert found(store, range(100)) == 100
 
 
@@ -42,7 +42,7 @@ def test_a_quantised_layer_comes_in_runs_too(store: Store, name: str) -> None:
     namespace = replace(NAMESPACE, codec=name)
     layers = kv(range(16), 0)
     store.save(namespace, None, range(16), layers)
-    store._restorer = Restorer(buffer_bytes=7 * QUANTISING[name].row_bytes(8))
+    store._lookup.restorer = Restorer(buffer_bytes=7 * QUANTISING[name].row_bytes(8))
     assert same(restored(store, store.longest_prefix(namespace, range(16), [(0, 16)]), namespace), layers)
 
 
@@ -73,7 +73,7 @@ def test_a_layer_damaged_anywhere_ends_the_prefix_before_its_chunk(store: Store,
         damaged = sorted(rng.sample(range(7), rng.randint(1, 3)))
         for n in damaged:
             flip(paths[n], rng.randrange(prefix.segments[n].payload, len(good[n])), rng.randrange(8))
-        store._restorer = Restorer(threads=rng.randint(1, 4), buffer_bytes=rng.randint(16, 2000))
+        store._lookup.restorer = Restorer(threads=rng.randint(1, 4), buffer_bytes=rng.randint(16, 2000))
         assert found(store, range(100)) == 16 * damaged[0]
         for path, data in zip(paths, good, strict=True):
             path.write_bytes(data)
@@ -132,7 +132,7 @@ def test_a_gpu_gets_what_a_cpu_gets(store: Store, name: str) -> None:
     store.save(namespace, None, range(16), layers)
     prefix = store.longest_prefix(namespace, range(16), [(0, 16)])
     places = [(torch.empty_like(k), torch.empty_like(v)) for k, v in layers]
-    store._restorer = Restorer(buffer_bytes=7 * 20)
+    store._lookup.restorer = Restorer(buffer_bytes=7 * 20)
     assert store.restore(prefix, places) == 16
     assert same([(k.cpu(), v.cpu()) for k, v in places], [(k.cpu(), v.cpu()) for k, v in layers])
     assert same([(k.cpu(), v.cpu()) for k, v in places], restored(store, prefix, namespace))

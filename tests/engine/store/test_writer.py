@@ -17,7 +17,7 @@ import pytest
 from engine.errors import StoreError
 from engine.prefill import chunk_spans
 from engine.store import Store
-from engine.store.segment import Draft
+from engine.store.draft import Draft
 from tests.engine.store.samples import NAMESPACE, Layers, chunk_files, forkserver, found, kv, leftovers, save_all
 
 

@@ -1,0 +1,103 @@
+"""Lookup: the longest prefix that is kept, checked against the very tokens, and why it is no longer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from engine.errors import CorruptChunk, StoreError
+from engine.store.catalog import Catalog
+from engine.store.chunks import Chunks
+from engine.store.namespace import Namespace
+from engine.store.restore import Layers, Restorer
+from engine.store.segment import Segment
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The chunks that hold the beginning of a prompt, in order, and why there are no more."""
+
+    segments: tuple[Segment, ...]
+    miss_reason: str | None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that these chunks hold."""
+        return sum(len(s.tokens) for s in self.segments)
+
+
+class Lookup:
+    """Finds prefixes among the chunks, and fills memory with them."""
+
+    def __init__(self, chunks: Chunks, catalog: Catalog, restorer: Restorer) -> None:
+        self._chunks, self._catalog, self.restorer = chunks, catalog, restorer
+
+    def find(
+        self, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]], keys: Sequence[str]
+    ) -> Prefix:
+        """The longest run of chunks whose files are there, sound in their headers, and hold these very tokens."""
+        found: list[Segment] = []
+        reason: str | None = None
+        for (start, end), key in zip(spans, keys, strict=True):
+            try:
+                segment = self._chunks.open(key)
+                _check(segment, namespace, tokens[start:end])
+            except FileNotFoundError:
+                reason = f"tokens from {start:,} on were not kept" if found else self._explain(namespace)
+                break
+            except OSError as error:
+                reason = f"tokens from {start:,} on cannot be read: {error.strerror}"
+                break
+            except CorruptChunk as error:
+                reason = str(error)
+                self._chunks.set_aside(key, error)
+                break
+            found.append(segment)
+        return Prefix(tuple(found), reason)
+
+    def _explain(self, namespace: Namespace) -> str:
+        """Why not even the first chunk is there: the namespace that comes closest tells."""
+        try:
+            others = self._catalog.namespaces()
+        except StoreError as error:
+            return str(error)
+        if not others:
+            return "nothing was kept yet"
+        difference = namespace.difference(min(others, key=lambda other: len(namespace.differing(other))))
+        return f"kept under other settings only: {difference}" if difference else "nothing kept begins with them"
+
+    def restore(self, prefix: Prefix, layers: Layers, on_tokens: Callable[[int], None] | None) -> int:
+        """What Store.restore does."""
+        segments, done, start = list(prefix.segments), 0, 0
+
+        def report(chunks: int) -> None:
+            if on_tokens is not None:
+                on_tokens(start + sum(len(s.tokens) for s in segments[done : done + chunks]))
+
+        while done < len(segments):
+            places = [(keys[:, start:], values[:, start:]) for keys, values in layers]
+            more, error = self.restorer.restore(segments[done:], places, on_chunk=report)
+            start += sum(len(s.tokens) for s in segments[done : done + more])
+            done += more
+            if isinstance(error, OSError):  # evicted meanwhile, or unreadable for now
+                log.warning("The KV chunk %s cannot be read: %s", segments[done].key, error.strerror)
+                break
+            if error is not None:
+                again = segments[done].reopened()
+                if again is None:
+                    self._chunks.set_aside(segments[done].key, error)
+                    break
+                segments[done] = again
+        self._chunks.touch([s.key for s in segments[:done]])
+        return start
+
+
+def _check(segment: Segment, namespace: Namespace, tokens: Sequence[int]) -> None:
+    if segment.tokens != tuple(tokens):
+        raise CorruptChunk(segment.path, "it holds other tokens")
+    difference = namespace.difference(segment.namespace)
+    if difference:
+        raise CorruptChunk(segment.path, difference)

@@ -1,0 +1,51 @@
+"""Sessions: the session files, each a named manifest."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from engine.errors import StoreError
+from engine.store.errors import NoSuchSession
+from engine.store.manifest import Manifest
+from engine.store.quarantine import Quarantine
+
+log = logging.getLogger(__name__)
+
+
+class Sessions:
+    """A folder of session files."""
+
+    def __init__(self, folder: Path, quarantine: Quarantine) -> None:
+        self.folder, self._quarantine = folder, quarantine
+
+    def all(self) -> list[Manifest]:
+        """Every named session, by name; a damaged session file is set aside."""
+        found = []
+        for path in self.folder.glob("*.session"):
+            try:
+                found.append(Manifest.read(path))
+            except StoreError as error:
+                log.warning("%s It was set aside.", error)
+                self._quarantine.take(path)
+            except OSError as error:  # removed meanwhile, or unreadable for now
+                log.warning("The session file %s cannot be read: %s", path.name, error.strerror)
+        return sorted(found, key=lambda m: m.name)
+
+    def get(self, name: str) -> Manifest:
+        """A named session; raises NoSuchSession, StoreError where its file is damaged."""
+        try:
+            return Manifest.read(self.folder / Manifest.file_name(name))
+        except FileNotFoundError:
+            raise NoSuchSession(name) from None
+
+    def put(self, manifest: Manifest) -> None:
+        """Keep a session's file, whole or not at all; raises OSError."""
+        manifest.write(self.folder)
+
+    def remove(self, name: str) -> None:
+        """Remove a session's file; raises NoSuchSession, OSError."""
+        try:
+            (self.folder / Manifest.file_name(name)).unlink()
+        except FileNotFoundError:
+            raise NoSuchSession(name) from None
