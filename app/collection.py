@@ -84,7 +84,7 @@ class Collection:
         return jobs.unfinished("add", self.name, names) or jobs.create("add", self.name, names)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
-        """Add an uploaded file under its path (app.uploads); of an archive's files the first that was loaded is returned.
+        """Add an uploaded file under its path (app.uploads); of an archive the first file that was loaded is returned.
 
         Raises UploadTooLarge.
         """

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -34,7 +34,7 @@ LOOK_UP_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """A collection as lists show it; `documents` counts those with text."""
+    """A collection as lists show it; `documents` counts those with text, `created` is in UTC."""
 
     name: str
     documents: int
@@ -89,7 +89,7 @@ class Library:
         query = select(CollectionRow.name, count, CollectionRow.created).outerjoin(DocumentRow)
         with self.sessions() as db:
             rows = db.execute(query.group_by(CollectionRow.id).order_by(CollectionRow.name))
-            return [CollectionInfo(*row) for row in rows]
+            return [CollectionInfo(name, held, made.replace(tzinfo=UTC)) for name, held, made in rows]
 
     def collection(self, name: str = "default") -> Collection:
         """The collection of that name; it comes to be with its first document."""

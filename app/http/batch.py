@@ -82,8 +82,14 @@ class BatchRow(BaseModel):
     error: str | None
 
 
+class JsonLines(StreamingResponse):
+    """One JSON object a line."""
+
+    media_type = "application/jsonl"
+
+
 LINES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/jsonl": {"schema": {"$ref": "#/components/schemas/BatchRow"}}}},
+    200: {"model": BatchRow, "description": "One of these a line."},
     400: {"description": "Cannot be done; the message says why."},
     404: {"description": "There is no such batch."},
 }
@@ -112,19 +118,19 @@ def status(number: Annotated[int, NUMBER], request: Request) -> BatchInfo:
     return _info(library.job(number), total)
 
 
-@router.get("/{number}/results", response_class=StreamingResponse, responses={**LINES, 200: LINES[200]})
+@router.get("/{number}/results", response_class=JsonLines, responses=LINES)
 def results(
     number: Annotated[int, NUMBER],
     request: Request,
     after: Annotated[int, Query(ge=0, description="Leave out so many rows, which you have.")] = 0,
-) -> StreamingResponse:
+) -> JsonLines:
     """The rows so far, one JSON object a line: as they finished, and in the questions' order once all are there."""
     rows = batches.rows(request.app.state.library, number)
 
     def left() -> Iterator[str]:
         return (row for place, row in enumerate(rows) if place >= after)
 
-    return StreamingResponse(left(), media_type="application/jsonl")
+    return JsonLines(left())
 
 
 def _info(job: Job, total: int) -> BatchInfo:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage, CitationBlock
-from llama_index.core.chat_engine import ContextChatEngine, SimpleChatEngine
+from llama_index.core.chat_engine import CondensePlusContextChatEngine, ContextChatEngine, SimpleChatEngine
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.evaluation import BatchEvalRunner, FaithfulnessEvaluator
 from llama_index.core.memory import ChatMemoryBuffer
@@ -135,6 +135,16 @@ def test_stock_index_and_chat_engines_take_our_reader_and_model(llm: OmnibusLLM,
     chat = ContextChatEngine.from_defaults(retriever=index.as_retriever(), llm=llm, memory=memory)
     assert chat.chat("Who keeps the key?").source_nodes
     assert SimpleChatEngine.from_defaults(llm=llm, memory=memory).chat("Hello").response is not None
+
+
+def test_a_stock_chat_engine_condenses_and_keeps_its_context(llm: OmnibusLLM, shore: Collection) -> None:
+    memory = ChatMemoryBuffer.from_defaults(llm=llm, tokenizer_fn=str.split)
+    chat = CondensePlusContextChatEngine.from_defaults(retriever=WholeCorpusRetriever(shore), llm=llm, memory=memory)
+    assert chat.chat("Who keeps the key?").source_nodes[0].node.get_content() == NOTES
+    streamed = chat.stream_chat("And who rebuilt the jetty?")  # the earlier turn makes it condense first
+    assert "".join(streamed.response_gen)
+    assert streamed.source_nodes
+    assert len(chat.chat_history) == 4
 
 
 def test_the_evaluation_runner_takes_our_engine_and_our_judge(llm: OmnibusLLM, shore: Collection) -> None:
