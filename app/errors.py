@@ -57,6 +57,13 @@ class AlreadyWatched(OmnibusError):
         super().__init__(f"Collection '{name}' is being watched already. See: omnibus watch --status -c {name}")
 
 
+class SparseMissing(OmnibusError):
+    """Sparse vectors are asked for, and their library is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("OMNIBUS_SPARSE needs pyseismic-lsr. Run: pip install 'omnibus-rag[sparse]', or unset it.")
+
+
 class NotARule(OmnibusError):
     """A pattern that cannot be a rule, or is none of the collection's."""
 

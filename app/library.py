@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,9 +23,11 @@ from app.settings import Settings
 if TYPE_CHECKING:
     from app.collection import Collection
     from app.jobs import Job, Jobs
+    from app.sparse import SparseIndex
     from engine.engine import Engine
     from engine.events import CancelToken, OnProgress
     from engine.store import Store
+    from ingest import Document
 
 LOG = logging.getLogger(__name__)
 LOOK_UP_S = 0.2
@@ -73,6 +75,7 @@ class Library:
         self.settings = (settings or Settings()).model_copy(update=changes)
         self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), threading.Lock()
         self._working: dict[threading.Thread, CancelToken] = {}
+        self._sparse: dict[str, tuple[list[tuple[str, str]], SparseIndex]] = {}
         self._engine: Engine | None = None
         self._store: Store | None = None
 
@@ -211,6 +214,17 @@ class Library:
             yield
         finally:
             self._turn.release()
+
+    def sparse_index(self, name: str, documents: Sequence[Document]) -> SparseIndex:
+        """Sparse vectors of a collection's documents, made anew when these change; raises SparseMissing."""
+        from app.shelf import PASSAGE_CHARS
+        from app.sparse import SparseIndex
+
+        state = [(d.path, d.content_hash) for d in documents]
+        kept = self._sparse.get(name)
+        if kept is None or kept[0] != state:
+            kept = self._sparse[name] = (state, SparseIndex(documents, max_chars=PASSAGE_CHARS))
+        return kept[1]
 
     def measured_rate(self, model: str) -> float | None:
         """Prefill tokens per second of a model on this machine, from the last prefills; None before the first."""

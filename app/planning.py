@@ -19,6 +19,8 @@ from app.planner import (
     choose_passages,
 )
 from app.rules import Ruling
+from app.search import Hit, fuse
+from app.shelf import SEARCHED
 from app.snapshots import snapshot_hash
 from engine.engine import Engine
 from engine.errors import DoesNotFit
@@ -154,7 +156,7 @@ class Planning:
 
     def _passages(self, question: str, reason: str, budget: Budget) -> Selection:
         """Pinned documents whole, as far as they fit, and passages that share words with the question."""
-        hits = self._collection.shelf.search(question) if question else []
+        hits = self._search(question) if question else []
         left = budget.packed_window - budget.spoken_for
         pinned: list[Excerpt] = []
         for document in self._documents:
@@ -170,6 +172,15 @@ class Planning:
             why[path] = _ruled(rule.pattern, "pin") + ("" if path in core else ", but there is no room for all of it")
         tokens = {path: self._sizes[path] for path in core}
         return Selection("packed", reason, [*pinned, *picked], [], shares, tokens, why)
+
+    def _search(self, question: str) -> list[Hit]:
+        """Passages by words and their parts, and by sparse vectors where the settings say so."""
+        found = self._collection.shelf.search(question)
+        library = self._collection.library
+        if not library.settings.sparse:
+            return found
+        index = library.sparse_index(self._collection.name, self._all)
+        return fuse([found, index.find(question, limit=SEARCHED)])
 
     def _planned(self, document: Document, made: Selection, rate: float | None, each: int) -> PlannedDocument:
         path = document.path

@@ -1,4 +1,4 @@
-"""Search: words by BM25 and identifiers by their trigrams (SQLite FTS5), fused; indices of its own per collection, so
+"""Search: words by BM25 and parts of words by their trigrams (SQLite FTS5), fused; indices of its own per collection, so
 that no collection colours another's ranking."""
 
 from __future__ import annotations
@@ -64,14 +64,20 @@ class Search:
             self._run(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
 
     def find(self, question: str, *, limit: int) -> list[Hit]:
-        """Passages that share words with the question, best first; where it names identifiers, also those that hold
-        them as a part of longer ones."""
-        words = self._match(self._words, set(content_words(question)), limit, "2.0, 4.0, 1.0")
-        named = self._match(self._trigrams, set(identifiers(question)), limit, "1.0")
-        return fuse([words, named])[:limit] if named else words
+        """Passages that share words with the question, or hold them as parts of longer ones, best first."""
+        return fuse([self.words(question, limit=limit), self.parts(question, limit=limit)])[:limit]
+
+    def words(self, question: str, *, limit: int) -> list[Hit]:
+        """Passages that share words with the question; headings count more than paths and bodies."""
+        return self._match(self._words, set(content_words(question)), limit, "2.0, 4.0, 1.0")
+
+    def parts(self, question: str, *, limit: int) -> list[Hit]:
+        """Passages that hold the question's words and identifiers, three characters and more, anywhere."""
+        terms = {*content_words(question), *identifiers(question)}
+        return self._match(self._trigrams, {term for term in terms if len(term) > 2}, limit, "1.0")
 
     def _match(self, table: str, terms: set[str], limit: int, weights: str) -> list[Hit]:
-        """Passages with any of the terms, by BM25; of words, headings count more than paths and bodies."""
+        """Passages with any of the terms, by BM25."""
         if not terms:
             return []
         query = (

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     max_new_tokens: int = Field(default=256, ge=1)
     kv_codec: Literal["raw", "fp8", "int8", "int4"] = "raw"
     """How the session store writes KV down; all but raw save space and round the states."""
+    sparse: bool = False
+    """Whether passages are picked by sparse vectors too, made in memory at the first question (extra `sparse`)."""
     kv_salt: str = ""
     """Keeps the KV of who sets it apart from others' in one store; no request can set it."""
     store_quota_gb: float = Field(default=50.0, gt=0)

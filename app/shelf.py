@@ -17,6 +17,8 @@ from app.snapshots import purge, put_aside
 from ingest import Document, Page, Verdict, passages
 
 PASSAGE_CHARS = 1200
+SEARCHED = 200
+"""Passages that a search gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class Shelf:
                 Search(db, identity).purge()
         truncate(self._sessions)
 
-    def search(self, question: str, *, limit: int = 200) -> list[Hit]:
+    def search(self, question: str, *, limit: int = SEARCHED) -> list[Hit]:
         """Passages that share words with the question, by BM25."""
         with self._sessions() as db:
             identity = self._identity(db)

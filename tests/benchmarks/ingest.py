@@ -3,16 +3,18 @@
     python -m tests.benchmarks.ingest trees FOLDER…      files, verdicts, seconds, tokens per second
     python -m tests.benchmarks.ingest formats FILE|FOLDER…   agreement of the words, pair by pair
     python -m tests.benchmarks.ingest repack FOLDER       packing again after one edit
-    python -m tests.benchmarks.ingest recall FOLDER       finding the file of a docstring's first sentence
+    python -m tests.benchmarks.ingest spans FOLDER…       10,000 random ranges of tokens back to their characters
 
 Tokens are the default model's (OMNIBUS_HOME must hold it: `omnibus doctor --pull`).
 """
 
 from __future__ import annotations
 
-import ast
+import argparse
 import itertools
+import json
 import os
+import platform
 import random
 import re
 import sqlite3
@@ -20,19 +22,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rapidfuzz.distance import LCSseq
 
-from app.library import Library
 from app.settings import Settings
-from app.shelf import PASSAGE_CHARS
-from app.words import content_words
 from engine.model import LanguageModel
-from ingest import Document, TokenCache, near, pack, passages, read_all, walk, whole
+from ingest import Document, PackedPrompt, TokenCache, near, pack, read_all, walk, whole
 from tests.benchmarks.report import show
 
 WORD = re.compile(r"\w+")
@@ -149,91 +148,74 @@ def repack(root: Path, model: LanguageModel) -> list[dict[str, Any]]:
     return rows
 
 
-def sentences(root: Path) -> list[tuple[str, str]]:
-    """(first sentence of a docstring, the file it stands in): sentences of four words and more that occur once."""
-    found: list[tuple[str, str]] = []
-    for file in walk([root]):
-        if file.path.suffix != ".py":
-            continue
-        try:
-            module = ast.parse(file.path.read_bytes())
-        except (SyntaxError, ValueError):
-            continue
-        for node in ast.walk(module):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-                text = " ".join((ast.get_docstring(node) or "").split())
-                found.append((re.split(r"(?<=[.!?]) ", text)[0], file.relative))
-    times = Counter(text for text, _ in found)
-    return [(text, path) for text, path in found if times[text] == 1 and len(text.split()) >= 4]
+def spans(root: Path, model: LanguageModel, *, ranges: int = 10_000) -> dict[str, Any]:
+    """Random token ranges of a packed tree: how often decoding the tokens gives the characters that the map names.
+
+    A token may be part of a character, and a range then lacks its rest: such ranges are widened to whole characters.
+    """
+    documents = [d for d in load(root)[0] if d.text]
+    packed = pack(whole(documents), model.encode_with_offsets, fence="7f3a")
+    texts = {d.path: d.text for d in documents}
+    draw, right, places = random.Random(1), 0, 0
+    for _ in range(ranges):
+        entry = packed.entries[draw.randrange(len(packed.entries))]
+        first = draw.randrange(entry.token_start, entry.token_end)
+        last = min(first + draw.randrange(1, 200), entry.token_end)
+        right += in_place(packed, texts, first, last, model)
+        places += len(packed.spans.locate(first, last))
+    return {"tree": root.name, "tokens": len(packed.token_ids), "ranges": ranges, "places": places, "right": right}
 
 
-def recall(root: Path, *, questions: int = 500, first: int = 5) -> list[dict[str, Any]]:
-    """Known-item search: how often the file is among the first five for its own sentence, by each kind of index."""
-    asked = random.Random(1).sample(known := sentences(root), min(questions, len(known)))
-    rows = []
-    with tempfile.TemporaryDirectory() as home, Library(settings=Settings(home=Path(home))) as library:
-        collection = library.collection("x")
-        began = time.perf_counter()
-        collection.add(root)
-        index_s = time.perf_counter() - began
-        trigram, trigram_s = trigram_index(collection.shelf.documents())
-        words = [[hit.path for hit in collection.shelf.search(text)] for text, _ in asked]
-        began = time.perf_counter()
-        threes = [trigram(text) for text, _ in asked]
-        print(f"BM25 index {index_s:.1f} s, trigram index {trigram_s:.1f} s", file=sys.stderr)
-        print(f"trigram search {1000 * (time.perf_counter() - began) / len(asked):.0f} ms each", file=sys.stderr)
-    fused = [fuse(a, b) for a, b in zip(words, threes, strict=True)]
-    for name, found in (("BM25", words), ("trigram", threes), ("both, fused", fused)):
-        files = [list(dict.fromkeys(paths))[:first] for paths in found]
-        top = [path in paths[:1] for paths, (_, path) in zip(files, asked, strict=True)]
-        five = [path in paths for paths, (_, path) in zip(files, asked, strict=True)]
-        rows.append(
-            {
-                "search": name,
-                "questions": len(asked),
-                "recall@1 %": 100 * sum(top) / len(asked),
-                "recall@5 %": 100 * sum(five) / len(asked),
-            }
-        )
-    return rows
+def in_place(packed: PackedPrompt, texts: dict[str, str], first: int, last: int, model: LanguageModel) -> bool:
+    """Whether the text of a range of tokens stands, but for our marks, where the map says."""
+    decoded = model.tokenizer.decode(packed.token_ids[first:last], clean_up_tokenization_spaces=False)
+    kept = decoded.replace("\u200b", "")
+    for span in packed.spans.locate(first, last):
+        cited = texts[span.path][span.char_start : span.char_end]
+        if cited.strip("\ufffd") not in kept and not _but_for_halves(cited, kept):
+            return False
+    return True
 
 
-def trigram_index(documents: list[Document]) -> tuple[Callable[[str], list[str]], float]:
-    """A search over an SQLite trigram index of the same passages, by BM25, and the seconds that making it took."""
-    began = time.perf_counter()
-    db = sqlite3.connect(":memory:")
-    db.execute("CREATE VIRTUAL TABLE t USING fts5(path UNINDEXED, text, tokenize='trigram')")
-    for d in documents:
-        parts = passages(d, max_chars=PASSAGE_CHARS)
-        db.executemany("INSERT INTO t VALUES (?, ?)", [(d.path, d.text[p.start : p.end]) for p in parts])
-
-    def search(question: str) -> list[str]:
-        match = " OR ".join(f'"{word}"' for word in sorted(set(content_words(question))) if len(word) > 2)
-        query = "SELECT path FROM t WHERE t MATCH ? ORDER BY bm25(t) LIMIT 200"
-        return [path for (path,) in db.execute(query, (match,))] if match else []
-
-    return search, time.perf_counter() - began
+def _but_for_halves(cited: str, decoded: str) -> bool:
+    """Whether they agree but for characters at the ends of which a token is only a part, or marks between."""
+    core = decoded.strip("\ufffd")
+    return core in cited or cited[1:-1] in decoded or all(line in decoded for line in cited[1:-1].split("\n"))
 
 
-def fuse(left: list[str], right: list[str]) -> list[str]:
-    """Reciprocal-rank fusion of files (constant 60)."""
-    score: defaultdict[str, float] = defaultdict(float)
-    for paths in (left, right):
-        for rank, path in enumerate(dict.fromkeys(paths), 1):
-            score[path] += 1 / (60 + rank)
-    return [path for path, _ in sorted(score.items(), key=lambda item: (-item[1], item[0]))]
+def keep(file: Path, section: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Put a section's rows, with how they were measured, into the results."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    command = ["FOLDER" if Path(word).exists() else word for word in sys.argv[1:]]
+    module = Path(sys.argv[0]).stem
+    kept[section] = {
+        "command": " ".join(["python -m", f"tests.benchmarks.{module}", *command]),
+        "python": platform.python_version(),
+        "threads": os.cpu_count(),
+        "sqlite": sqlite3.sqlite_version,
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "rows": list(rows),
+    }
+    file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
 def main() -> None:
     """Run what the first argument names."""
-    what, *names = sys.argv[1:]
-    paths = [Path(name) for name in names]
-    if what in ("formats", "recall"):
-        rows = formats(paths) if what == "formats" else recall(paths[0])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["trees", "formats", "repack", "spans"])
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, help="put the rows into this file of results")
+    options = parser.parse_args()
+    if options.what == "formats":
+        rows = formats(options.paths)
     else:
         model = LanguageModel.load("default", home=Settings().home)
-        rows = [tree(path, model) for path in paths] if what == "trees" else repack(paths[0], model)
+        each = {"trees": tree, "spans": spans}
+        found = [each[options.what](path, model) for path in options.paths] if options.what in each else []
+        rows = found or repack(options.paths[0], model)
     show(rows, list(rows[0]))
+    if options.out:
+        keep(options.out, options.what, rows)
 
 
 if __name__ == "__main__":
