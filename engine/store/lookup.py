@@ -12,6 +12,7 @@ from engine.store.chunks import Chunks
 from engine.store.namespace import Namespace
 from engine.store.restore import Layers, Restorer
 from engine.store.segment import Segment
+from engine.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ class Prefix:
 class Lookup:
     """Finds prefixes among the chunks, and fills memory with them."""
 
-    def __init__(self, chunks: Chunks, catalog: Catalog, restorer: Restorer) -> None:
-        self._chunks, self._catalog, self.restorer = chunks, catalog, restorer
+    def __init__(self, chunks: Chunks, catalog: Catalog, restorer: Restorer, writer: Writer) -> None:
+        self._chunks, self._catalog, self.restorer, self._writer = chunks, catalog, restorer, writer
 
     def find(
         self, namespace: Namespace, tokens: Sequence[int], spans: Sequence[tuple[int, int]], keys: Sequence[str]
@@ -46,7 +47,7 @@ class Lookup:
                 segment = self._chunks.open(key)
                 _check(segment, namespace, tokens[start:end])
             except FileNotFoundError:
-                reason = f"tokens from {start:,} on were not kept" if found else self._explain(namespace)
+                reason = self._missing(start, key) if found else self._explain(namespace, key)
                 break
             except OSError as error:
                 reason = f"tokens from {start:,} on cannot be read: {error.strerror}"
@@ -58,14 +59,22 @@ class Lookup:
             found.append(segment)
         return Prefix(tuple(found), reason)
 
-    def _explain(self, namespace: Namespace) -> str:
-        """Why not even the first chunk is there: the namespace that comes closest tells."""
+    def _missing(self, start: int, key: str) -> str:
+        fate = self._writer.fate(key)
+        return f"tokens from {start:,} on " + (f"are not kept: {fate}" if fate else "were not kept")
+
+    def _explain(self, namespace: Namespace, key: str) -> str:
+        """Why not even the first chunk is there: its save tells, or the namespace that comes closest."""
+        fate = self._writer.fate(key)
+        if fate:
+            return f"they are not kept: {fate}"
         try:
             others = self._catalog.namespaces()
         except StoreError as error:
             return str(error)
+        waiting = self._writer.saving.waiting
         if not others:
-            return "nothing was kept yet"
+            return f"nothing is kept yet, {waiting} other chunks are being saved" if waiting else "nothing was kept yet"
         difference = namespace.difference(min(others, key=lambda other: len(namespace.differing(other))))
         return f"kept under other settings only: {difference}" if difference else "nothing kept begins with them"
 

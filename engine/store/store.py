@@ -50,7 +50,7 @@ class Store:
             self._catalog = _open_catalog(root / "catalog.db", quarantine)
             self._chunks = Chunks(root / "chunks", self._catalog, quarantine)
             self._sessions = Sessions(root / "sessions", quarantine)
-            self._lookup = Lookup(self._chunks, self._catalog, Restorer())
+            self._lookup = Lookup(self._chunks, self._catalog, Restorer(), self._writer)
             reconcile(self._chunks, self._sessions, self._catalog)
 
     def close(self) -> None:

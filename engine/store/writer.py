@@ -44,6 +44,7 @@ class Writer:
         self._held = 0
         self._alive = False
         self._saving = Saving()
+        self._given_up: dict[str, str] = {}
 
     def put(self, draft: Draft) -> None:
         """Have a chunk saved; waits only while the queue is full."""
@@ -63,6 +64,13 @@ class Writer:
 
         with self._changed:
             self._changed.wait_for(none_left)
+
+    def fate(self, key: str) -> str:
+        """What became of a chunk's save, as the end of a sentence; empty where none was asked for or it succeeded."""
+        with self._changed:
+            if any(draft.key == key for draft in self._queue):
+                return "their save is still on its way"
+            return f"their save failed: {self._given_up[key]}" if key in self._given_up else ""
 
     @property
     def saving(self) -> Saving:
@@ -91,7 +99,9 @@ class Writer:
         except Exception as error:  # whatever it is, the answer must not suffer from it
             if not was.error:
                 log.warning("The session store did not take a KV chunk: %s", error, exc_info=not _ours(error))
-            return replace(was, failed=was.failed + 1, error=str(error) or type(error).__name__)
+            why = self._given_up[draft.key] = str(error) or type(error).__name__
+            return replace(was, failed=was.failed + 1, error=why)
+        self._given_up.pop(draft.key, None)
         seconds = was.seconds + time.perf_counter() - started
         return replace(was, saved=was.saved + 1, bytes=was.bytes + draft.size, seconds=seconds, error="")
 

@@ -64,6 +64,51 @@ def test_saving_returns_at_once_and_a_lookup_waits_for_its_own_chunks_only(
     assert store.saving.waiting == 0
 
 
+def reason(store: Store, tokens: list[int]) -> str | None:
+    return store.longest_prefix(NAMESPACE, tokens, chunk_spans(len(tokens), 16)).miss_reason
+
+
+def test_a_question_asked_while_others_are_saved_hears_that_they_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch)
+    save_later(store, [2] * 32)
+    assert reason(store, [1] * 16) == "nothing is kept yet, 2 other chunks are being saved"
+    gate.open.set()
+    store.flush()
+    assert reason(store, [1] * 16) == "nothing kept begins with them"
+
+
+def test_a_chunk_handed_over_during_the_lookup_is_said_to_be_on_its_way(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_all(store, [1] * 16)
+    gate, wait = Gate(monkeypatch), store._writer.wait
+    with monkeypatch.context() as racing:
+        racing.setattr(store._writer, "wait", lambda keys: save_later(store, [1] * 32))  # too late to be waited for
+        assert reason(store, [1] * 32) == "tokens from 16 on are not kept: their save is still on its way"
+        racing.setattr(store._writer, "wait", lambda keys: save_later(store, [3] * 16))
+        assert reason(store, [3] * 16) == "they are not kept: their save is still on its way"
+    gate.open.set()
+    wait()
+    assert reason(store, [1] * 32) is None
+
+
+def test_a_miss_tells_why_the_save_was_given_up_until_it_succeeds(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(draft: Draft, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Draft, "write", refuse)
+        save_later(store, [5] * 16)
+        why = "they are not kept: their save failed: A KV chunk could not be written: No space left on device."
+        assert reason(store, [5] * 16) == why
+    save_later(store, [5] * 16)
+    assert reason(store, [5] * 16) is None
+
+
 def test_what_the_caller_does_to_its_tensors_afterwards_does_not_matter(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
