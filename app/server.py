@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import api, chat, completions, errors, models
+from app.http import api, batch, chat, completions, errors, jobs, models
 from app.http.gate import Gate
 from app.http.metrics import Metrics
 from app.http.queue import Queue
@@ -59,7 +59,7 @@ def create_app(library: Library) -> FastAPI:
     metrics = Metrics(queue)
     app.state.library, app.state.queue, app.state.metrics = library, queue, metrics
     errors.install(app)
-    for routes in (models, chat, completions, api):
+    for routes in (models, chat, completions, api, batch, jobs):
         app.include_router(routes.router)
 
     @app.get("/metrics", include_in_schema=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.console import ModelOption, err, fail, library
+from app.cli.console import CollectionOption, ModelOption, err, fail, library
 
 GRACE_S = 3
 """How long answers under way may go on after Ctrl-C; an open page would hold the server up for ever."""
@@ -24,11 +25,22 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [OMNIBUS_HOST, default 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="Port [OMNIBUS_PORT, default 8321].")] = None,
     model: ModelOption = None,
+    logs: Annotated[
+        str, typer.Option(envvar="OMNIBUS_LOGS", help="text, json, or auto: text in a terminal, else json.")
+    ] = "auto",
 ) -> None:
-    """Serve the page at / and the OpenAI-compatible API under /v1."""
+    """Serve the page at / and the OpenAI-compatible API under /v1.
+
+    Batches that an earlier server left unfinished are gone on with. Every request is logged to stderr.
+    """
+    if logs not in ("auto", "text", "json"):
+        raise fail(f"There is no form of logs '{logs}'. Choose one of: auto, text, json.", 2)
     with library(model) as lib:
         import uvicorn
 
+        from app import batches
+        from app.http.logs import start_logging
+        from app import adding
         from app.http.tokens import Tokens
         from app.server import create_app
 
@@ -37,11 +49,25 @@ def serve(
             err.print(
                 f"Anyone who can reach {address} can read every collection. Ask for tokens: omnibus token new NAME"
             )
+        if watch:
+            adding.check(watch)
+            lib.watching.remember(collection, watch)
+        for name in lib.watching.start():
+            err.print(f"Watching for collection '{name}'", markup=False)
         err.print(f"Omnibus is on http://{address}:{number} (stop with Ctrl-C)", markup=False)
+        start_logging("text" if logs == "text" or (logs == "auto" and err.is_terminal) else "json")
         logging.getLogger("uvicorn.error").addFilter(_is_news)
+        for job in batches.interrupted(lib):
+            lib.resume_job(job.id)
         try:
             uvicorn.run(
-                create_app(lib), host=address, port=number, log_level="warning", timeout_graceful_shutdown=GRACE_S
+                create_app(lib),
+                host=address,
+                port=number,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=GRACE_S,
             )
         except SystemExit:
             raise fail(f"The address {address}:{number} cannot be used. Choose another with --port.") from None

@@ -24,6 +24,8 @@ def new(
     scope: Annotated[
         list[str] | None, typer.Option(help="ask, manage or metrics; may be given again. Default: ask and manage.")
     ] = None,
+    per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute that it may make.")] = None,
+    max_mb: Annotated[int | None, typer.Option(min=1, help="Largest request that it may make, in MB.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a token and print it; it cannot be shown again."""
@@ -34,7 +36,7 @@ def new(
     if unknown := [s for s in wanted if s not in SCOPES]:
         raise fail(f"There is no scope '{unknown[0]}'. Choose from: {', '.join(SCOPES)}.", 2)
     with library() as lib:
-        secret = Tokens(lib.settings.home).new(name, chosen)
+        secret = Tokens(lib.settings.home).new(name, chosen, per_minute=per_minute, max_mb=max_mb)
         if as_json:
             print_json({"name": name, "scopes": chosen, "token": secret})
             return
@@ -49,11 +51,12 @@ def ls(as_json: JsonOption = False) -> None:
 
     with library() as lib:
         tokens = Tokens(lib.settings.home).all()
-        rows = [(t.name, ", ".join(t.scopes), t.created) for t in tokens]
         if as_json:
-            print_json([{"name": t.name, "scopes": t.scopes, "created": t.created} for t in tokens])
+            keys = ("name", "scopes", "created", "per_minute", "max_mb")
+            print_json([{key: getattr(t, key) for key in keys} for t in tokens])
         else:
-            print_table(("token", "may", "made"), rows)
+            rows = [(t.name, ", ".join(t.scopes), _limits(t.per_minute, t.max_mb), t.created) for t in tokens]
+            print_table(("token", "may", "limits", "made"), rows)
 
 
 @app.command()
@@ -64,3 +67,8 @@ def rm(name: NameArgument) -> None:
     with library() as lib:
         Tokens(lib.settings.home).remove(name)
         out.print(f"The token '{name}' is taken back.", markup=False)
+
+
+def _limits(per_minute: int | None, max_mb: int | None) -> str:
+    said = [f"{per_minute} a minute"] if per_minute else []
+    return ", ".join([*said, f"{max_mb} MB"] if max_mb else said)

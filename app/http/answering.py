@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -53,7 +54,9 @@ async def streamed(request: Request, stream: AnswerStream, line: Line) -> Stream
 async def _in_turn(request: Request, stream: AnswerStream) -> AsyncGenerator[str | Answer, None]:
     queue: Queue = request.app.state.queue
     metrics: Metrics = request.app.state.metrics
+    came = time.perf_counter()
     async with queue.turn(), aclosing(stream.aevents()) as events:
+        metrics.waited.observe(time.perf_counter() - came)
         async for event in events:
             if isinstance(event, Answer):
                 metrics.count(event.stats)

@@ -9,7 +9,6 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.errors import NotAnswerable
-from app.http import batch, jobs
 from app.library import CollectionInfo, Library
 from app.planner import ModeChoice, Plan
 from app.reports import Kept, WarmReport
@@ -18,8 +17,6 @@ from app.source import SourceView
 from engine.store import Manifest
 
 router = APIRouter(prefix="/api")
-router.include_router(batch.router)
-router.include_router(jobs.router)
 Name = Annotated[str, Path(max_length=200, description="Name of a collection.")]
 UPLOAD: dict[str, Any] = {
     "requestBody": {

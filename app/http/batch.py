@@ -16,7 +16,7 @@ from app.http.schemas import Drawn
 from app.jobs import Job, State
 from app.planner import ModeChoice
 
-router = APIRouter(prefix="/batch", tags=["batch"])
+router = APIRouter(prefix="/api/batch", tags=["batch"])
 MOST = 100_000
 NUMBER = Path(ge=1, le=1 << 31, description="The batch's number.")
 WAIT_S = 60

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import logging
 import re
 import socket
 import time
@@ -15,23 +14,26 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.limits import Limits, largest
+from app.http.logs import REQUEST_ID as LOGGED_ID
+from app.http.logs import log_request
 from app.http.metrics import Metrics
 from app.http.schemas import error_body
-from app.http.tokens import SCOPES, Tokens, TokenScope
+from app.http.tokens import SCOPES, Token, Tokens, TokenScope
 from app.settings import Settings
 
-log = logging.getLogger("omnibus.http")
 COOKIE = "omnibus_token"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 OPEN_PATHS = ("/healthz",)
 READING = ("GET", "HEAD")
+KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
 class Refused(Exception):
-    """A request that goes no further: status, sentence, and OpenAI's code."""
+    """A request that goes no further: status, sentence, OpenAI's code, and seconds after which it may come again."""
 
-    def __init__(self, status: int, message: str, code: str) -> None:
-        self.status, self.message, self.code = status, message, code
+    def __init__(self, status: int, message: str, code: str, retry_after: int | None = None) -> None:
+        self.status, self.message, self.code, self.retry_after = status, message, code, retry_after
         super().__init__(message)
 
 
@@ -41,6 +43,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings, tokens: Tokens, metrics: Metrics) -> None:
         self._app, self._settings, self._tokens, self._metrics = app, settings, tokens, metrics
+        self._limits = Limits()
         names = {"localhost", socket.gethostname(), settings.host, *settings.allowed_hosts.split(",")}
         self._names = {name.strip().lower() for name in names}
 
@@ -54,7 +57,9 @@ class Gate:
         headers = Headers(scope=scope)
         said = headers.get("x-request-id", "")
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex
+        LOGGED_ID.set(request_id)
         started, status = time.perf_counter(), 500
+        token: Token | None = None
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -66,15 +71,18 @@ class Gate:
         try:
             self._check_host(headers.get("host", ""))
             if not await self._signed_in(scope, sending):
-                self._check_token(scope, headers)
-                await self._app(scope, self._measured(scope, headers, receive), sending)
+                token = self._check_token(scope, headers)
+                await self._app(scope, self._measured(headers, receive, token), sending)
         except Refused as refused:
             await _refuse(refused, sending)
         finally:
             route = getattr(scope.get("route"), "path", "page")
             self._metrics.requests.labels(scope["method"], route, str(status)).inc()
             milliseconds = round((time.perf_counter() - started) * 1000)
-            log.info("%s %s %s %s %d ms", request_id, scope["method"], route, status, milliseconds)
+            who = token.name if token else None
+            log_request(
+                request_id=request_id, method=scope["method"], route=route, status=status, ms=milliseconds, token=who
+            )
 
     def _check_host(self, host: str) -> None:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
@@ -101,10 +109,11 @@ class Gate:
         await send({"type": "http.response.body", "body": b""})
         return True
 
-    def _check_token(self, scope: Scope, headers: Headers) -> None:
+    def _check_token(self, scope: Scope, headers: Headers) -> Token | None:
+        """The token that was shown, None where none is needed; raises Refused."""
         path = scope["path"]
         if path in OPEN_PATHS or not self._tokens.required:
-            return
+            return None
         kind, _, shown = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
             cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
@@ -116,10 +125,14 @@ class Gate:
         missing = [need for need in _needs(scope["method"], path) if need not in token.scopes]
         if missing:
             raise Refused(403, f"The token '{token.name}' may not do this: it lacks '{missing[0]}'.", "missing_scope")
+        if (wait := self._limits.wait_s(token, path)) is not None:
+            sentence = f"The token '{token.name}' may ask {token.per_minute} times a minute. Try again in {wait} s."
+            raise Refused(429, sentence, "rate_limit_exceeded", wait)
+        return token
 
-    def _measured(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+    def _measured(self, headers: Headers, receive: Receive, token: Token | None) -> Receive:
         """The body, refused once it is larger than an upload may be."""
-        limit, seen = (self._settings.max_upload_mb + 1) << 20, 0
+        limit, seen = largest(token, self._settings.max_upload_mb), 0
         too_large = Refused(413, f"The request is larger than {limit >> 20} MB.", "too_large")
         if int(headers.get("content-length") or 0) > limit:
             raise too_large
@@ -138,7 +151,7 @@ class Gate:
 def _needs(method: str, path: str) -> tuple[TokenScope, ...]:
     if path == "/metrics":
         return ("metrics",)
-    if path.startswith("/v1/"):
+    if path.startswith(("/v1/", "/api/batch")):
         return ("ask",)
     if path.startswith("/api/"):
         return ("ask",) if method in READING else ("manage",)
@@ -146,10 +159,12 @@ def _needs(method: str, path: str) -> tuple[TokenScope, ...]:
 
 
 async def _refuse(refused: Refused, send: Send) -> None:
-    kind = "authentication_error" if refused.status == 401 else "invalid_request_error"
+    kind = KINDS.get(refused.status, "invalid_request_error")
     body = json.dumps(error_body(refused.message, kind, code=refused.code)).encode()
     pairs = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refused.status == 401:
         pairs.append((b"www-authenticate", b"Bearer"))
+    if refused.retry_after is not None:
+        pairs.append((b"retry-after", str(refused.retry_after).encode()))
     await send({"type": "http.response.start", "status": refused.status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 
 from app.jobs import Job
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 Number = Annotated[int, Path(ge=1, le=1 << 31, description="The job's number.")]
 MISSING: dict[int | str, dict[str, Any]] = {
     400: {"description": "Cannot be done; the message says why."},

@@ -28,12 +28,17 @@ class TokenProblem(OmnibusError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as lists show it: never the token itself. ask: questions and lists; manage: documents and sessions."""
+    """A token as lists show it: never the token itself. ask: questions and lists; manage: documents and sessions.
+
+    `per_minute` and `max_mb` limit its requests (app.http.limits); null sets no limit of its own.
+    """
 
     name: str
     scopes: tuple[TokenScope, ...]
     created: str
     digest: str
+    per_minute: int | None = None
+    max_mb: int | None = None
 
 
 class Tokens:
@@ -57,7 +62,9 @@ class Tokens:
         """The entry of a token that somebody shows."""
         return self._read().get(_digest(token))
 
-    def new(self, name: str, scopes: tuple[TokenScope, ...]) -> str:
+    def new(
+        self, name: str, scopes: tuple[TokenScope, ...], *, per_minute: int | None = None, max_mb: int | None = None
+    ) -> str:
         """Make a token and return it, the only time it can be read; raises TokenProblem."""
         secret = PREFIX + secrets.token_urlsafe(32)
         with self._changing() as tokens:
@@ -65,7 +72,8 @@ class Tokens:
                 raise TokenProblem(
                     f"There is a token '{name}' already. Choose another name or: omnibus token rm {name}"
                 )
-            made = Token(name, scopes, datetime.now(UTC).isoformat(timespec="seconds"), _digest(secret))
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            made = Token(name, scopes, created, _digest(secret), per_minute, max_mb)
             self._write([*tokens.values(), made])
         return secret
 

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -136,6 +138,53 @@ def test_serve_serves_until_it_is_interrupted(home: Path) -> None:
         assert "Traceback" not in said
     finally:
         server.kill()
+
+
+def test_a_server_told_to_end_loses_no_finished_row(tmp_path: Path, random_models: dict[str, Path]) -> None:
+    settings = {
+        **os.environ,
+        "OMNIBUS_HOME": str(tmp_path),
+        "OMNIBUS_MODEL": str(random_models["llama"]),
+        "OMNIBUS_DTYPE": "float32",
+    }
+    assert omnibus(tmp_path, "add", str(SAMPLES / "handbook.md")).returncode == 0
+
+    @contextmanager
+    def served() -> Iterator[tuple[subprocess.Popen[str], str]]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        command = [sys.executable, "-m", "omnibus", "serve", "--port", port]
+        server = subprocess.Popen(command, cwd=ROOT, env=settings, stderr=subprocess.PIPE, text=True)
+        try:
+            for _ in range(600):
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/healthz")
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            yield server, f"http://127.0.0.1:{port}/api/batch"
+        finally:
+            server.kill()
+            server.wait()
+
+    with served() as (server, url):
+        body = {"questions": [{"question": f"What of rule {n}?"} for n in range(120)], "max_tokens": 24}
+        number = httpx.post(url, json=body).json()["id"]
+        while not (before := httpx.get(f"{url}/{number}/results").text.splitlines()):
+            time.sleep(0.02)
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=30)
+        requests = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        assert ("POST", "/api/batch", 202) in [(r["method"], r["route"], r["status"]) for r in requests]
+        assert "Traceback" not in said
+    assert len(before) < 120
+    with served() as (_, url):  # goes on by itself
+        while httpx.get(f"{url}/{number}").json()["state"] != "done":
+            time.sleep(0.1)
+        rows = httpx.get(f"{url}/{number}/results").text.splitlines()
+    assert [json.loads(row)["index"] for row in rows] == list(range(120))
+    assert set(before) <= set(rows)
 
 
 def test_skipped_files_are_named_with_the_reason(home: Path, tmp_path: Path) -> None:

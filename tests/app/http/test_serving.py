@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ import openai
 import pytest
 import torch
 
-from app.http.tokens import Tokens
+from app.answer import AnswerStats
+from app.http.limits import Limits
+from app.http.logs import start_logging
+from app.http.metrics import Metrics
+from app.http.queue import Queue
+from app.http.tokens import Token, Tokens
 from app.library import Library
 from engine.model import Message
 from tests.app.serving import NOTES, serving
@@ -269,6 +275,88 @@ def test_metrics_count_answers(served: tuple[str, Library], client: openai.OpenA
     before = value("omnibus_answer_tokens_total"), value("omnibus_ttft_seconds_count")
     chat(client, max_tokens=3)
     assert (value("omnibus_answer_tokens_total"), value("omnibus_ttft_seconds_count")) == (before[0] + 3, before[1] + 1)
+
+
+def test_metrics_tell_of_queue_cache_rate_and_attention(served: tuple[str, Library], client: openai.OpenAI) -> None:
+    served[1].collection("fresh").add_bytes("fresh.txt", NOTES.encode() * 3)
+    for _ in range(2):
+        chat(client, model="x@fresh")
+    text = httpx.get(f"{served[0]}/metrics").text
+    values = {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if not line.startswith("#")}
+    assert values["omnibus_queue_limit"] == 2
+    assert values["omnibus_queue_waiting"] == values["omnibus_queue_running"] == 0
+    assert values["omnibus_queue_wait_seconds_count"] >= 2
+    assert 0 < values["omnibus_cache_hit_share"] < 1
+    assert values["omnibus_prefill_tokens_per_second"] > 1
+    assert values["omnibus_density_count"] >= 1
+    assert values['omnibus_ttft_seconds_bucket{le="+Inf"}'] == values["omnibus_ttft_seconds_count"]
+
+
+def test_metrics_hold_what_an_answer_kept_of_its_attention() -> None:
+    metrics = Metrics(Queue(1))
+    stats = AnswerStats(100, 40, 0.5, 0.6, 9.0, "auto", "whole", 0.3, 0.97, 7)
+    metrics.count(stats)
+    text = metrics.text().decode()
+    for line in (
+        "omnibus_kept_mass_sum 0.97",
+        "omnibus_density_sum 0.3",
+        "omnibus_prefill_tokens_per_second 120.0",
+        "omnibus_cache_hit_share 0.4",
+    ):
+        assert f"\n{line}\n" in text
+
+
+def test_a_tokens_limits_hold_and_say_when_to_come_back(served: tuple[str, Library]) -> None:
+    url, library = served
+    tokens = Tokens(library.settings.home)
+    slow, free = tokens.new("slow", ("ask", "manage"), per_minute=2, max_mb=1), tokens.new("free", ("ask",))
+    try:
+
+        def asked(secret: str, path: str = "/v1/models", **more: Any) -> httpx.Response:
+            return httpx.request(
+                "POST" if more else "GET", url + path, headers={"authorization": f"Bearer {secret}"}, **more
+            )
+
+        big = asked(slow, "/api/collections/big/documents?filename=a.txt", content=b"x" * (1 << 20 | 1))
+        assert (big.status_code, big.json()["error"]["code"]) == (413, "too_large")
+        assert asked(slow).status_code == 200
+        refused = asked(slow)
+        assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
+        assert 1 <= int(refused.headers["retry-after"]) <= 30
+        assert [asked(free).status_code for _ in range(4)] == [200] * 4
+    finally:
+        tokens.path.unlink()
+
+
+def test_a_bucket_fills_steadily() -> None:
+    now = [0.0]
+    limits = Limits(lambda: now[0])
+    token = Token("t", ("ask",), "", "digest", per_minute=6)
+    assert [limits.wait_s(token, "/v1/models") for _ in range(6)] == [None] * 6
+    assert limits.wait_s(token, "/v1/models") == 10
+    assert limits.wait_s(token, "/gradio_api/queue") is None  # the page is not counted
+    now[0] = 10.5
+    assert [limits.wait_s(token, "/v1/models") for _ in range(2)] == [None, 10]
+
+
+def test_logs_name_the_request_and_hide_secrets(
+    served: tuple[str, Library], capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "omni-abcdefghijklmnopqrstuvwxyz"
+    handler = start_logging("json")
+    try:
+        httpx.get(f"{served[0]}/?token={secret}", headers={"x-request-id": "mine-2"})
+        logging.getLogger("omnibus.http").warning("sent Authorization: Bearer abc.def and %s", secret)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    (request,) = [line for line in lines if line.get("request_id") == "mine-2"]
+    assert (request["method"], request["status"], request["level"]) == ("GET", 200, "info")
+    assert request["ms"] >= 0
+    said = json.dumps(lines)
+    assert secret not in said
+    assert "abc.def" not in said
+    assert "[hidden]" in said
 
 
 def test_tokens_open_only_what_they_are_for(served: tuple[str, Library]) -> None:
