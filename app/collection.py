@@ -14,6 +14,7 @@ from app.answer import Answer, AnswerStats, Citation, Turn
 from app.citations import cite_sentence, quotes, resolve
 from app.errors import NotAnswerable, UploadTooLarge
 from app.jobs import Job, OnJob
+from app.kept_kv import KeptKV
 from app.looked_at import looked_at
 from app.planner import ModeChoice, Plan
 from app.planning import Planning, Prepared
@@ -110,8 +111,9 @@ class Collection:
         return near(self.shelf.documents())
 
     def remove(self, path: str) -> None:
-        """Take a document out; raises NoSuchDocument."""
+        """Take a document out: its text, what old answers kept of it, its index and its KV. Raises NoSuchDocument."""
         self.shelf.remove(path)
+        self.kept_kv.forget([path], lambda: self.library.store)
 
     def source(
         self,
@@ -174,6 +176,11 @@ class Collection:
         """Remember what an answer is made from; gives the snapshot's hash."""
         self._snapshots.record(prepared.snapshot, prepared.mode, prepared.packed, prepared.excerpts, prepared.listed)
         return prepared.snapshot
+
+    @property
+    def kept_kv(self) -> KeptKV:
+        """Which chunks of the session store were made of these documents."""
+        return KeptKV(self.library.sessions, self.name)
 
     @property
     def _snapshots(self) -> Snapshots:
@@ -334,6 +341,8 @@ class Collection:
     ) -> Context:
         """The prefix's KV; only whole corpora are worth keeping, passages change with the question."""
         keep = prepared.mode == "whole"
+        if keep and engine.store is not None:
+            self.kept_kv.note(engine, prepared)
         context = engine.context(prepared.prefix, cancel=cancel, on_progress=on_progress, save=keep)
         computed = context.stats.prompt_tokens - context.stats.cached_tokens
         if computed >= MEASURED_FROM:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy import func, select
 
 from app.database.models import CollectionRow, DocumentRow, MeasurementRow
-from app.database.session import open_database
+from app.database.session import open_database, truncate
 from app.errors import NoSuchCollection
 from app.search import Search
 from app.settings import Settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from app.collection import Collection
     from app.jobs import Job, Jobs
     from app.sparse import SparseIndex
+    from app.watching import Watching
     from engine.engine import Engine
     from engine.events import CancelToken, OnProgress
     from engine.store import Store
@@ -101,12 +102,15 @@ class Library:
         return Collection(self, name)
 
     def delete_collection(self, name: str) -> None:
-        """Forget a collection and its documents; raises NoSuchCollection."""
+        """Forget a collection: texts, indices, KV, and that it was watched; raises NoSuchCollection."""
         self.require(name)
+        self.collection(name).kept_kv.forget_all(lambda: self.store)
+        self.watching.forget(name)
         with self.sessions.begin() as db:
             row = db.scalars(select(CollectionRow).where(CollectionRow.name == name)).one()
             Search(db, row.id).drop()
             db.delete(row)
+        truncate(self.sessions)
 
     def require(self, name: str) -> None:
         """Raise NoSuchCollection where nothing was ever added under that name."""
@@ -157,6 +161,21 @@ class Library:
         self._working[thread] = token
         thread.start()
         return job
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def watching(self) -> Watching:
+        """The folders that collections are kept equal to (app.watching)."""
+        from app.watching import Watching
+
+        return Watching(self)
+
+    def watches(self) -> list[dict[str, Any]]:
+        """How every watch is, of this process and of others (app.watch_status)."""
+        from app.watch_status import statuses
+
+        return statuses(self.settings.home)
 
     # -- engine -------------------------------------------------------------------------------------------------------
 
@@ -239,7 +258,9 @@ class Library:
             db.add(MeasurementRow(model=model, tokens=tokens, seconds=seconds))
 
     def close(self) -> None:
-        """Release the database and the store; jobs stop, to be resumed."""
+        """Release the database and the store; watches stop, jobs too, to be resumed."""
+        if "watching" in self.__dict__:
+            self.watching.stop()
         for thread, token in list(self._working.items()):
             token.cancel()
             thread.join()

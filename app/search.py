@@ -1,5 +1,5 @@
-"""Search: words by BM25 and parts of words by their trigrams (SQLite FTS5), fused; indices of its own per collection, so
-that no collection colours another's ranking."""
+"""Search: words by BM25 and parts of words by their trigrams (SQLite FTS5), fused; indices per collection, so that no
+collection colours another's ranking."""
 
 from __future__ import annotations
 

@@ -46,6 +46,14 @@ class FileState:
     documents: tuple[Document, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Paths of documents that left a collection, and of those that hold another text than before."""
+
+    gone: frozenset[str]
+    changed: frozenset[str]
+
+
 class Shelf:
     """All that is kept of a collection's documents; every method is one transaction."""
 
@@ -76,24 +84,29 @@ class Shelf:
             Search(db, identity).create()
         return identity
 
-    def sync(self, read: Sequence[FileState], gone: Sequence[str]) -> None:
+    def sync(self, read: Sequence[FileState], gone: Sequence[str]) -> Left:
         """Files as they are now in, files that are gone out, with their stamps, in one transaction.
 
         What an earlier state of a file held (an archive's members) and this one does not goes with it.
         """
         with self._sessions.begin() as db:
             collection = self._collection(db)
+            before: dict[str, str] = {}
             for source in gone:
-                self._drop(db, collection, source, keep=frozenset())
+                before |= self._drop(db, collection, source, keep=frozenset())
                 db.execute(delete(WatchedRow).where(*_watched(collection, source)))
             for state in read:
                 kept = frozenset((d.path, d.source) for d in state.documents)
-                self._drop(db, collection, state.source, keep=kept)
+                before |= self._drop(db, collection, state.source, keep=kept)
+            after: dict[str, str] = {}
             for state in read:
                 for document in state.documents:
-                    self._put(db, collection, document)
+                    put = self._put(db, collection, document)
+                    after[put.path] = put.content_hash
                 db.execute(delete(WatchedRow).where(*_watched(collection, state.source)))
                 db.add(WatchedRow(collection_id=collection, source=state.source, stamp=state.stamp))
+        left = frozenset(before) - frozenset(after)
+        return Left(left, frozenset(path for path in before if path not in left and before[path] != after[path]))
 
     def stamps(self) -> dict[str, str]:
         """source -> stamp of every watched file that was read."""
@@ -101,16 +114,22 @@ class Shelf:
             query = select(WatchedRow.source, WatchedRow.stamp).join(CollectionRow)
             return {row.source: row.stamp for row in db.execute(query.where(CollectionRow.name == self.name))}
 
-    def _drop(self, db: Session, collection: int, source: str, keep: frozenset[tuple[str, str]]) -> None:
-        """Take out the documents of a file: its own, and those of members if it is an archive."""
+    def _drop(self, db: Session, collection: int, source: str, keep: frozenset[tuple[str, str]]) -> dict[str, str]:
+        """Take out the documents of a file, its own and those of members if it is an archive, but for those to keep.
+
+        Gives path -> content hash of them all.
+        """
         inside = DocumentRow.source.startswith(f"{source}/", autoescape=True)
-        query = select(DocumentRow.id, DocumentRow.path, DocumentRow.source)
+        query = select(DocumentRow.id, DocumentRow.path, DocumentRow.source, DocumentRow.content_hash)
         query = query.where(DocumentRow.collection_id == collection, or_(DocumentRow.source == source, inside))
-        for identity, path, came_from in db.execute(query).all():
+        before: dict[str, str] = {}
+        for identity, path, came_from, content_hash in db.execute(query).all():
+            before[path] = content_hash
             if (path, came_from) not in keep:
                 Search(db, collection).forget(identity)
                 purge(db, collection, path)
                 db.execute(delete(DocumentRow).where(DocumentRow.id == identity))
+        return before
 
     def _put(self, db: Session, collection_id: int, document: Document) -> Document:
         search = Search(db, collection_id)

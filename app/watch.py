@@ -22,6 +22,8 @@ from app.errors import AlreadyWatched
 from app.shelf import FileState
 from app.stamp import stamp_of
 from app.watch_status import WatchStatus, status_file
+from engine.errors import Cancelled
+from engine.events import CancelToken
 from ingest import FileMissing, read_all, skipped, source_of, walk
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Watcher:
         self.shelf = library.collection(collection).shelf
         self._first: dict[str, tuple[str, float]] = {}
         self._wake = threading.Event()
+        self._cancel = CancelToken()
+        self._purge = False
         self.status = WatchStatus(collection, [str(root) for root in self.roots])
 
     # -- comparing ----------------------------------------------------------------------------------------------------
@@ -120,11 +124,17 @@ class Watcher:
                 batch.append(state)
                 done.add(source)
             if len(batch) == BATCH:
-                self.shelf.sync(batch, gone)
+                self._carry(batch, gone)
                 batch, gone = [], []
         if batch or gone:
-            self.shelf.sync(batch, gone)
+            self._carry(batch, gone)
         return done
+
+    def _carry(self, batch: list[FileState], gone: list[str]) -> None:
+        """Change the collection; documents that leave take their KV along, and soon what indices hold of old texts."""
+        left = self.shelf.sync(batch, gone)
+        self.library.collection(self.name).kept_kv.forget(left.gone, lambda: self.library.store)
+        self._purge |= bool(left.gone or left.changed)
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -160,8 +170,13 @@ class Watcher:
         try:
             changes = self.reconcile()
             self.status.error = None
+            if self._purge and not changes.pending:
+                self.shelf.purge()
+                self._purge = False
             if self.warm and changes and not changes.pending:
                 self._warm()
+        except Cancelled:  # told to stop while reading
+            pass
         except Exception as error:  # a daemon outlives a full disk, a lost mount and a missing model, and says so
             LOG.warning("watching '%s': %s", self.name, error, exc_info=not isinstance(error, FileMissing))
             self.status.error = str(error)
@@ -172,7 +187,10 @@ class Watcher:
         """Read the collection into the session store where questions read it whole."""
         collection = self.library.collection(self.name)
         if self.shelf.documents() and collection.plan().mode == "whole":
-            collection.warm()
+            collection.warm(cancel=self._cancel)
+            engine = self.library.engine
+            prepared = collection.prepare(engine, "", "whole", (), None)
+            collection.kept_kv.forget_stale(engine, prepared, lambda: self.library.store)
 
     def _wake_or(self, stop: threading.Event, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -197,6 +215,8 @@ class Watcher:
                 self._wake.set()
         except (OSError, RuntimeError) as error:
             LOG.warning("no events from the folders of '%s' (%s); comparing from time to time", self.name, error)
+        stop.wait()
+        self._cancel.cancel()
 
 
 def on_network(path: Path) -> bool:

@@ -24,6 +24,10 @@ def _is_news(record: logging.LogRecord) -> bool:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [OMNIBUS_HOST, default 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="Port [OMNIBUS_PORT, default 8321].")] = None,
+    watch: Annotated[
+        list[Path] | None, typer.Option(help="Keep --collection equal to this folder, now and at later starts.")
+    ] = None,
+    collection: CollectionOption = "default",
     model: ModelOption = None,
     logs: Annotated[
         str, typer.Option(envvar="OMNIBUS_LOGS", help="text, json, or auto: text in a terminal, else json.")
@@ -38,9 +42,8 @@ def serve(
     with library(model) as lib:
         import uvicorn
 
-        from app import batches
+        from app import adding, batches
         from app.http.logs import start_logging
-        from app import adding
         from app.http.tokens import Tokens
         from app.server import create_app
 

@@ -23,13 +23,20 @@ def watch(
     every: Annotated[float, typer.Option(min=1, help="Seconds between comparisons where no event comes.")] = 60.0,
     settle: Annotated[float, typer.Option(min=0.05, help="Seconds a file must keep still before it is read.")] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Compare until nothing waits, and end.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Do not watch for the collection any more.")] = False,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a collection equal to folders: new, changed, moved and deleted files are carried over as they come."""
+    """Keep a collection equal to folders: new, changed, moved and deleted files are carried over as they come.
+
+    `omnibus serve` watches what was watched before, until it is forgotten.
+    """
     with library(model) as lib:
         if status:
             _status(lib.settings.home, as_json)
+            return
+        if forget:
+            lib.watching.forget(collection)
             return
         if not paths:
             raise fail("Name the folders to watch: omnibus watch PATH… --collection NAME", 2)
@@ -47,6 +54,7 @@ def watch(
             while watcher.reconcile().pending and not stop.wait(settle):
                 pass
             return
+        lib.watching.remember(collection, paths)
         err.print(f"Watching for collection '{collection}' (stop with Ctrl-C)", markup=False)
         watcher.run(stop, every_s=every, on_change=_tell)
 

@@ -71,6 +71,28 @@ class WatchedRow(Base):
     stamp: Mapped[str]
 
 
+class WatchedRootRow(Base):
+    """A folder that a collection is kept equal to; the server watches it as long as it is here."""
+
+    __tablename__ = "watched_root"
+    __table_args__ = (UniqueConstraint("collection", "path"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection: Mapped[str]
+    path: Mapped[str]
+
+
+class KeptChunkRow(Base):
+    """A KV chunk in the session store that was made of a collection's text, up to a part of document `last`."""
+
+    __tablename__ = "kept_chunk"
+    __table_args__ = (UniqueConstraint("collection_id", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+    namespace: Mapped[str]
+    key: Mapped[str]
+    last: Mapped[str]
+
+
 class RuleRow(Base):
     """What a collection's plan is told: pin or exclude the documents of a pattern."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -217,6 +217,18 @@ class Store:
         with self._locked():
             self._sessions.remove(name)
             self._catalog.drop_session(name)
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Delete chunks, whoever holds them, and the sessions that hold any of them; bytes freed."""
+        self.flush()
+        with self._locked():
+            for manifest in self._sessions.all():
+                if not set(keys).isdisjoint(manifest.keys):
+                    self._sessions.remove(manifest.name)
+                    self._catalog.drop_session(manifest.name)
+            paths = {key: self.chunk_path(key) for key in keys}
+            sizes = [(key, path.stat().st_size) for key, path in paths.items() if path.exists()]
+            return self._chunks.delete(sizes, sum(size for _, size in sizes) + 1)
 
     # -- care ---------------------------------------------------------------------------------------------------------
 
