@@ -220,7 +220,8 @@ class Library:
                 from engine.store import Store
 
                 quota = int(self.settings.store_quota_gb * 1e9)
-                self._store = Store(self.settings.home / "sessions", quota_bytes=quota)
+                secret = self.settings.store_secret
+                self._store = Store(self.settings.home / "sessions", quota_bytes=quota, key=secret)
             return self._store
 
     @contextmanager

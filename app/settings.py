@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import StoreError
 
 
 class Settings(BaseSettings):
@@ -33,6 +35,10 @@ class Settings(BaseSettings):
     kv_salt: str = ""
     """Keeps the KV of who sets it apart from others' in one store; no request can set it."""
     store_quota_gb: float = Field(default=50.0, gt=0)
+    store_key: SecretStr = SecretStr("")
+    """64 hexadecimal digits: the session store's files are encrypted with it from their beginning on."""
+    store_key_file: Path | None = None
+    """A file that holds such a key instead."""
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
     allowed_hosts: str = ""
@@ -40,6 +46,16 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=64, ge=0)
     """How many requests may wait for the engine; further ones are told when to come back (429)."""
     max_upload_mb: int = Field(default=64, ge=1)
+
+    @property
+    def store_secret(self) -> str:
+        """The session store's key; empty where there is none. Raises StoreError where its file cannot be read."""
+        if self.store_key_file is None:
+            return self.store_key.get_secret_value()
+        try:
+            return self.store_key_file.read_text()
+        except OSError as error:
+            raise StoreError(f"The key file {self.store_key_file} cannot be read: {error.strerror}.") from error
 
     @property
     def database(self) -> Path:

@@ -105,7 +105,7 @@ class Engine:
             policy_parameters=tuple(sorted(self.policy.parameters().items())),
             chunk_tokens=self.chunk_tokens,
             numerics=NUMERICS,
-            salt=self.salt,
+            salt=self.store.seal.salted(self.salt) if self.store else self.salt,
         )
 
     def check_fits(self, tokens: int, reserve: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import CorruptChunk, StoreError
 from engine.store.catalog import Catalog, Entry
 from engine.store.quarantine import Quarantine
+from engine.store.seal import Seal
 from engine.store.segment import Segment
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,9 @@ log = logging.getLogger(__name__)
 class Chunks:
     """Files <first two of key>/<key>.kv in a folder; the files are believed, the catalogue follows them."""
 
-    def __init__(self, folder: Path, catalog: Catalog, quarantine: Quarantine) -> None:
-        self.folder, self._catalog, self._quarantine = folder, catalog, quarantine
+    def __init__(self, folder: Path, catalog: Catalog, quarantine: Quarantine, seal: Seal) -> None:
+        self.folder, self.seal = folder, seal
+        self._catalog, self._quarantine = catalog, quarantine
 
     def path(self, key: str) -> Path:
         """Where a chunk's file is, or would be."""
@@ -34,7 +36,7 @@ class Chunks:
 
     def open(self, key: str) -> Segment:
         """A chunk whose header is sound; raises FileNotFoundError, OSError, CorruptChunk."""
-        segment = Segment.open(self.path(key))
+        segment = Segment.open(self.path(key), self.seal)
         if segment.key != key:
             raise CorruptChunk(segment.path, "it has another chunk's name")
         return segment

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import xxhash
 from torch import Tensor
 
 from engine.errors import StoreError
@@ -18,7 +17,8 @@ from engine.store.codecs import DTYPES, Codec, codec
 from engine.store.files import write_all, write_whole
 from engine.store.namespace import Namespace, chunk_key
 from engine.store.restore import Layers
-from engine.store.segment import ALIGN, MAGIC, PREAMBLE, padded
+from engine.store.seal import PLAIN, Seal, Sealing
+from engine.store.segment import ALIGN, PREAMBLE, padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,12 @@ class Draft:
     dtype: torch.dtype
     shape: tuple[int, int, int]
     layers: tuple[Tensor, ...]
+    seal: Seal = PLAIN
 
     @classmethod
-    def of(cls, namespace: Namespace, parent: str | None, tokens: Sequence[int], layers: Layers) -> Draft:
+    def of(
+        cls, namespace: Namespace, parent: str | None, tokens: Sequence[int], layers: Layers, seal: Seal = PLAIN
+    ) -> Draft:
         """Copy what is to be kept; StoreError where it cannot be KV of these tokens under this namespace."""
         ids = tuple(int(t) for t in tokens)
         shape = (namespace.kv_heads, len(ids), namespace.head_dim)
@@ -48,7 +51,7 @@ class Draft:
         how = codec(namespace.codec)
         written = tuple(_written(how, keys, values) for keys, values in layers)
         key = chunk_key(namespace.digest, parent, ids)
-        return cls(key, parent, namespace.record(), ids, layers[0][0].dtype, shape, written)
+        return cls(key, parent, namespace.record(), ids, layers[0][0].dtype, shape, written, seal)
 
     @property
     def size(self) -> int:
@@ -63,25 +66,31 @@ class Draft:
 
     def write(self, path: Path) -> None:
         """Write the chunk file, whole or not at all; raises OSError."""
-        checksums = []
-        for layer in self.layers:
-            checksum = xxhash.xxh3_128(layer.numpy().data)
-            checksum.update(bytes(padded(len(layer)) - len(layer)))
-            checksums.append(checksum.hexdigest())
-        text = self._header(checksums)
+        salt = self.seal.salt()
+        guard = self.seal.guard(salt)
+        payload = PREAMBLE + len(salt) + len(self._header([bytes(16)] * len(self.layers)))
 
         def fill(stream: FileIO) -> None:
-            write_all(stream, MAGIC + len(text).to_bytes(8, "little") + xxhash.xxh3_128_digest(text) + text)
-            for layer in self.layers:
-                write_all(stream, layer.numpy().data)
-                write_all(stream, bytes(padded(len(layer)) - len(layer)))
+            stream.seek(payload)
+            tags = [self._fill_layer(stream, guard.sealing(i), data) for i, data in enumerate(self.layers, 1)]
+            sealing = guard.sealing(0)
+            text = sealing.seal(memoryview(self._header(tags)))
+            stream.seek(0)
+            write_all(stream, self.seal.magic + (len(salt) + len(text)).to_bytes(8, "little") + sealing.tag() + salt)
+            write_all(stream, text)
 
         write_whole(path, fill)
 
-    def _header(self, checksums: Sequence[str]) -> bytes:
+    def _fill_layer(self, stream: FileIO, sealing: Sealing, layer: Tensor) -> bytes:
+        """Write a layer and its padding; their tag."""
+        write_all(stream, sealing.seal(layer.numpy().data))
+        write_all(stream, sealing.seal(memoryview(bytes(padded(len(layer)) - len(layer)))))
+        return sealing.tag()
+
+    def _header(self, tags: Sequence[bytes]) -> bytes:
         places, offset = [], 0
-        for layer, checksum in zip(self.layers, checksums, strict=True):
-            places.append([offset, len(layer), checksum])
+        for layer, tag in zip(self.layers, tags, strict=True):
+            places.append([offset, len(layer), tag.hex()])
             offset += padded(len(layer))
         fields = {
             "key": self.key,
@@ -92,8 +101,8 @@ class Draft:
             "shape": self.shape,
             "layers": places,
         }
-        text = json.dumps(fields, separators=(",", ":")).encode()
-        return text.ljust(padded(PREAMBLE + len(text)) - PREAMBLE)
+        text, before = json.dumps(fields, separators=(",", ":")).encode(), PREAMBLE + self.seal.salt_bytes
+        return text.ljust(padded(before + len(text)) - before)
 
 
 @torch.inference_mode()

@@ -18,6 +18,34 @@ class CatalogueDamaged(StoreError):
     """The catalogue is no readable database; it can be made again from the files."""
 
 
+class BadKey(StoreError):
+    """The store's key is no key."""
+
+    def __init__(self) -> None:
+        super().__init__("The session store's key must be 64 hexadecimal digits; make one with: openssl rand -hex 32")
+
+
+class EncryptionMissing(StoreError):
+    """The library that encrypts is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("Encrypting the session store needs another package: pip install 'omnibus-rag[encryption]'")
+
+
+class WrongKey(StoreError):
+    """A store is encrypted with another key than the one given, or only one of the two is there."""
+
+    def __init__(self, root: Path, *, has: str, given: str) -> None:
+        self.root, self.has, self.given = root, has, given
+        how = "is encrypted with another key" if given else "is encrypted"
+        does = (
+            f"{how}: set OMNIBUS_STORE_KEY or OMNIBUS_STORE_KEY_FILE to its own"
+            if has
+            else ("was begun without encryption: give the key another OMNIBUS_STORE, or no key to this one")
+        )
+        super().__init__(f"The session store {root} {does}.")
+
+
 class NoSuchSession(StoreError):
     """No session has that name."""
 

@@ -16,6 +16,7 @@ import xxhash
 from engine.errors import StoreError
 from engine.store.files import write_all, write_whole
 from engine.store.namespace import token_bytes
+from engine.store.seal import PLAIN, Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +39,30 @@ class Manifest:
         """File name for a session of any name."""
         return hashlib.sha256(name.encode()).hexdigest()[:32] + ".session"
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, seal: Seal = PLAIN) -> None:
         """Keep it in a folder, whole or not at all; raises OSError."""
-        data = self.dump()
+        data = self.dump(seal)
         write_whole(folder / self.file_name(self.name), lambda stream: write_all(stream, data))
 
-    def dump(self) -> builtins.bytes:
-        """The session file's bytes: a checksum, and JSON."""
+    def dump(self, seal: Seal = PLAIN) -> builtins.bytes:
+        """The session file's bytes: a checksum, and JSON, sealed."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}
         record["tokens"] = base64.b64encode(token_bytes(self.tokens)).decode()
         text = json.dumps(record).encode()
-        return xxhash.xxh3_128_hexdigest(text).encode() + b"\n" + text
+        return seal.wrap(xxhash.xxh3_128_hexdigest(text).encode() + b"\n" + text)
 
     @classmethod
-    def read(cls, path: Path) -> Manifest:
+    def read(cls, path: Path, seal: Seal = PLAIN) -> Manifest:
         """Read and check one; raises StoreError where it is damaged, OSError where it cannot be read."""
-        return cls.parse(path.read_bytes(), path.name)
+        return cls.parse(path.read_bytes(), path.name, seal)
 
     @classmethod
-    def parse(cls, data: builtins.bytes, source: str) -> Manifest:
+    def parse(cls, data: builtins.bytes, source: str, seal: Seal = PLAIN) -> Manifest:
         """Check and understand a session file's bytes; raises StoreError, which names the source."""
+        try:
+            data = seal.unwrap(data)
+        except ValueError as error:
+            raise StoreError(f"The session file {source} cannot be read: {error}.") from error
         checksum, _, text = data.partition(b"\n")
         if checksum != xxhash.xxh3_128_hexdigest(text).encode():
             raise StoreError(f"The session file {source} is damaged.")

@@ -1,10 +1,10 @@
 """Segment: one chunk's KV in a file that checks itself.
 
-    8 bytes   magic "OMNIKV02"
+    8 bytes   magic "OMNIKV02", or "OMNIKE02" where it is encrypted
     8 bytes   length of the header, little endian
-    16 bytes  xxh3-128 of the header
+    16 bytes  xxh3-128 of the header, or its GCM tag
     header    JSON: key, parent, namespace record, token ids, shape, dtype, per layer offset, length and checksum;
-              blanks up to the next multiple of 4 KiB
+              blanks up to the next multiple of 4 KiB; where it is encrypted, behind 16 bytes of salt
     payload   layer after layer: a row for each head and token of the keys [Hkv, T, D], then of the values, as the
               namespace's codec writes them; zeros up to the next multiple of 4 KiB
 
@@ -24,26 +24,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import xxhash
 from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store.codecs import DTYPES, Codec, codec
 from engine.store.files import read_at, read_into
 from engine.store.namespace import chunk_key, record_digest
+from engine.store.seal import PLAIN, Guard, Seal
 
-MAGIC = b"OMNIKV02"
 ALIGN = 4096
 PREAMBLE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class LayerPlace:
-    """Where a layer lies behind the header, and the xxh3-128 of its `length` bytes with the padding behind them."""
+    """Where a layer lies behind the header, and the tag of its `length` bytes with the padding behind them."""
 
     offset: int
     length: int
-    checksum: str
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +58,28 @@ class Segment:
     shape: tuple[int, int, int]
     payload: int
     layers: tuple[LayerPlace, ...]
+    seal: Seal
+    guard: Guard
 
     @classmethod
-    def open(cls, path: Path) -> Segment:
+    def open(cls, path: Path, seal: Seal = PLAIN) -> Segment:
         """Read and check the header; raises CorruptChunk, or OSError where the file cannot be read at all."""
         with FileIO(path, "rb") as stream:
             preamble, end = bytearray(PREAMBLE), stream.seek(0, 2)
             stream.seek(0)
-            if not read_into(stream, memoryview(preamble)) or preamble[:8] != MAGIC:
-                raise CorruptChunk(path, "it is not a chunk file of this version")
+            if not read_into(stream, memoryview(preamble)) or preamble[:8] != seal.magic:
+                raise CorruptChunk(path, "it is not a chunk file of this version, or not sealed as this store's are")
             size = int.from_bytes(preamble[8:16], "little")
             if size > end - PREAMBLE:
                 raise CorruptChunk(path, "its header is cut off")
             header = bytearray(size)
             whole = read_into(stream, memoryview(header))
-        if not whole or xxhash.xxh3_128_digest(header) != preamble[16:]:
+        guard, text = seal.guard(bytes(header[: seal.salt_bytes])), memoryview(header)[seal.salt_bytes :]
+        unsealing = guard.unsealing(0)
+        unsealing.unseal(text)
+        if not whole or not unsealing.confirms(bytes(preamble[16:])):
             raise CorruptChunk(path, "its header does not match its checksum")
-        segment = cls._parse(path, header)
+        segment = cls._parse(path, bytes(text), seal, guard)
         last = segment.layers[-1]
         if end != segment.payload + last.offset + padded(last.length):
             raise CorruptChunk(path, "it is not as long as its header says")
@@ -84,7 +88,7 @@ class Segment:
         return segment
 
     @classmethod
-    def _parse(cls, path: Path, header: bytes | bytearray) -> Segment:
+    def _parse(cls, path: Path, header: bytes, seal: Seal, guard: Guard) -> Segment:
         try:
             fields = json.loads(header)
             heads, tokens, dim = fields["shape"]
@@ -96,8 +100,10 @@ class Segment:
                 tuple(fields["tokens"]),
                 DTYPES[fields["dtype"]],
                 (heads, tokens, dim),
-                PREAMBLE + len(header),
+                PREAMBLE + seal.salt_bytes + len(header),
                 tuple(LayerPlace(*place) for place in fields["layers"]),
+                seal,
+                guard,
             )
             width = segment.codec.row_bytes(dim)
         except (ValueError, KeyError, TypeError, StoreError) as error:
@@ -127,7 +133,7 @@ class Segment:
         should, for the system reads ahead in what it takes for one sequence).
         """
         place, width = self.layers[i], self.codec.row_bytes(self.shape[2])
-        checksum, done = xxhash.xxh3_128(), 0
+        unsealing, done = self.guard.unsealing(i + 1), 0
         padding = torch.empty(padded(place.length) - place.length, dtype=torch.uint8)
         while done < place.length + len(padding):
             run = padding
@@ -136,11 +142,11 @@ class Segment:
                 run = buffer[: min(place.length - done, len(buffer) // width * width)]
             if not read_at(descriptor, self.payload + place.offset + done, run.numpy().data):
                 raise CorruptChunk(self.path, f"layer {i} is cut off")
-            checksum.update(run.numpy().data)
+            unsealing.unseal(run.numpy().data)
             if run is not padding:
                 yield done // width, run.view(-1, width)
             done += len(run)
-        if checksum.hexdigest() != place.checksum:
+        if not unsealing.confirms(bytes.fromhex(place.tag)):
             raise CorruptChunk(self.path, f"layer {i} does not match its checksum")
 
     def check(self) -> None:
@@ -153,7 +159,7 @@ class Segment:
     def reopened(self) -> Segment | None:
         """The chunk as another process has written it anew since its header was read; None where none has."""
         try:
-            again = Segment.open(self.path)
+            again = Segment.open(self.path, self.seal)
         except (CorruptChunk, OSError):
             return None
         return None if again.layers == self.layers else again

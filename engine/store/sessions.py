@@ -9,6 +9,7 @@ from engine.errors import StoreError
 from engine.store.errors import NoSuchSession
 from engine.store.manifest import Manifest
 from engine.store.quarantine import Quarantine
+from engine.store.seal import Seal
 
 log = logging.getLogger(__name__)
 
@@ -16,15 +17,15 @@ log = logging.getLogger(__name__)
 class Sessions:
     """A folder of session files."""
 
-    def __init__(self, folder: Path, quarantine: Quarantine) -> None:
-        self.folder, self._quarantine = folder, quarantine
+    def __init__(self, folder: Path, quarantine: Quarantine, seal: Seal) -> None:
+        self.folder, self._quarantine, self._seal = folder, quarantine, seal
 
     def all(self) -> list[Manifest]:
         """Every named session, by name; a damaged session file is set aside."""
         found = []
         for path in self.folder.glob("*.session"):
             try:
-                found.append(Manifest.read(path))
+                found.append(Manifest.read(path, self._seal))
             except StoreError as error:
                 log.warning("%s It was set aside.", error)
                 self._quarantine.take(path)
@@ -35,13 +36,13 @@ class Sessions:
     def get(self, name: str) -> Manifest:
         """A named session; raises NoSuchSession, StoreError where its file is damaged."""
         try:
-            return Manifest.read(self.folder / Manifest.file_name(name))
+            return Manifest.read(self.folder / Manifest.file_name(name), self._seal)
         except FileNotFoundError:
             raise NoSuchSession(name) from None
 
     def put(self, manifest: Manifest) -> None:
         """Keep a session's file, whole or not at all; raises OSError."""
-        manifest.write(self.folder)
+        manifest.write(self.folder, self._seal)
 
     def remove(self, name: str) -> None:
         """Remove a session's file; raises NoSuchSession, OSError."""

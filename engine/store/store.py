@@ -16,11 +16,13 @@ from engine.store.chunks import Chunks, entry
 from engine.store.draft import Draft
 from engine.store.errors import CatalogueDamaged, SessionIncomplete, StoreFull, refused
 from engine.store.files import locked, make_folder
+from engine.store.identity import Identity
 from engine.store.lookup import Lookup, Prefix
 from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace, chain_keys
 from engine.store.quarantine import Quarantine
 from engine.store.restore import Layers, Restorer
+from engine.store.seal import PLAIN, Seal
 from engine.store.sessions import Sessions
 from engine.store.writer import Saving, Writer
 
@@ -33,12 +35,16 @@ QUEUE_BYTES = 1 << 30
 class Store:
     """A folder of chunk files and its catalogue; several processes may use one folder (of a POSIX file system).
 
-    Layout: <root>/chunks/<first two of key>/<key>.kv, sessions/*.session, catalog.db, quarantine/, lock.
+    Layout: <root>/chunks/<first two of key>/<key>.kv, sessions/*.session, catalog.db, store.json, quarantine/,
+    lock.
     """
 
-    def __init__(self, root: Path, *, quota_bytes: int | None = None) -> None:
-        """Open or make it, and put right what a killed process left; raises StoreError."""
-        self.root, self.quota_bytes = root, quota_bytes
+    def __init__(self, root: Path, *, quota_bytes: int | None = None, key: str = "") -> None:
+        """Open or make it, and put right what a killed process left; `key`, 64 hex digits, encrypts its files.
+
+        Raises StoreError; WrongKey where it was begun with another key or without one.
+        """
+        self.root, self.quota_bytes, self.seal = root, quota_bytes, _seal(key)
         self._writer = Writer(self._write_behind, QUEUE_BYTES)
         try:
             for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
@@ -47,9 +53,10 @@ class Store:
             raise refused(f"The session store {root}", error) from error
         quarantine = Quarantine(root / "quarantine")
         with self._locked():
+            Identity.settle(root, self.seal.key_id)
             self._catalog = _open_catalog(root / "catalog.db", quarantine)
-            self._chunks = Chunks(root / "chunks", self._catalog, quarantine)
-            self._sessions = Sessions(root / "sessions", quarantine)
+            self._chunks = Chunks(root / "chunks", self._catalog, quarantine, self.seal)
+            self._sessions = Sessions(root / "sessions", quarantine, self.seal)
             self._lookup = Lookup(self._chunks, self._catalog, Restorer(), self._writer)
             reconcile(self._chunks, self._sessions, self._catalog)
 
@@ -100,7 +107,7 @@ class Store:
         the disk or the quota has no room, StoreError where the tensors are not what the namespace says or the disk
         refuses; nothing is left behind then.
         """
-        draft = Draft.of(namespace, parent, tokens, layers)
+        draft = Draft.of(namespace, parent, tokens, layers, self.seal)
         self._write(draft)
         return draft.key
 
@@ -110,7 +117,7 @@ class Store:
         `flush` and `close` wait for it, and a lookup of the chunk too. What cannot be kept shows in `saving`; raises
         StoreError where the tensors are not what the namespace says.
         """
-        draft = Draft.of(namespace, parent, tokens, layers)
+        draft = Draft.of(namespace, parent, tokens, layers, self.seal)
         self._writer.put(draft)
         return draft.key
 
@@ -243,6 +250,14 @@ class Store:
             self._catalog.clear()
             reconcile(self._chunks, self._sessions, self._catalog)
             return len(self._catalog.keys())
+
+
+def _seal(key: str) -> Seal:
+    if not key:
+        return PLAIN
+    from engine.store.cipher import Cipher
+
+    return Cipher(key)
 
 
 def _open_catalog(path: Path, quarantine: Quarantine) -> Catalog:

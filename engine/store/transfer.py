@@ -15,6 +15,7 @@ from engine.store.errors import NotImportable, SessionExists, SessionIncomplete,
 from engine.store.files import write_all, write_whole
 from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace
+from engine.store.seal import Seal
 from engine.store.segment import Segment
 from engine.store.store import Store
 
@@ -30,13 +31,15 @@ class _Refused(Exception):
 def export_session(store: Store, name: str, path: Path) -> int:
     """Write a session, verified, to a file that `import_session` takes elsewhere; returns its bytes.
 
+    What an encrypted store keeps is exported as it is: another store needs the same key to take it in.
+
     Raises NoSuchSession, SessionIncomplete, StoreError where the file cannot be written.
     """
     manifest = store.session(name)
     segments: list[Segment] = []
     for key in manifest.keys:
         try:
-            segment = Segment.open(store.chunk_path(key))
+            segment = Segment.open(store.chunk_path(key), store.seal)
             segment.check()
         except (CorruptChunk, OSError) as error:
             kept = sum(len(s.tokens) for s in segments)
@@ -47,7 +50,7 @@ def export_session(store: Store, name: str, path: Path) -> int:
     def fill(stream: FileIO) -> None:
         buffered = io.BufferedWriter(stream, BLOCK)
         with tarfile.open(fileobj=buffered, mode="w") as tar:
-            data = manifest.dump()
+            data = manifest.dump(store.seal)
             _add(tar, HEAD, len(data), io.BytesIO(data))
             for segment in segments:
                 with segment.path.open("rb") as chunk:
@@ -70,7 +73,7 @@ def import_session(store: Store, path: Path, namespace: Namespace, *, name: str 
     """
     try:
         with tarfile.open(path, "r:") as tar:
-            manifest = _session(tar, namespace)
+            manifest = _session(tar, namespace, store.seal)
             name = name or manifest.name
             if any(known.name == name and known.keys != manifest.keys for known in store.sessions()):
                 raise SessionExists(name)
@@ -84,11 +87,11 @@ def import_session(store: Store, path: Path, namespace: Namespace, *, name: str 
     return store.pin(name, namespace, manifest.tokens, spans, pack=manifest.pack)
 
 
-def _session(tar: tarfile.TarFile, namespace: Namespace) -> Manifest:
+def _session(tar: tarfile.TarFile, namespace: Namespace, seal: Seal) -> Manifest:
     """The session that the file says it holds."""
     _, stream = _next(tar, HEAD)
     try:
-        manifest = Manifest.parse(stream.read(), "in it")
+        manifest = Manifest.parse(stream.read(), "in it", seal)
     except StoreError as error:
         raise _Refused(str(error)) from error
     difference = namespace.difference(manifest.namespace)
@@ -106,15 +109,18 @@ def _take_chunks(store: Store, tar: tarfile.TarFile, manifest: Manifest) -> list
     for key in manifest.keys:
         size, stream = _next(tar, f"{key}.kv")
         start = spans[-1][1] if spans else 0
-        store.keep(key, parent, manifest.namespace, size, _checked(stream, key, parent, manifest.tokens[start:]))
-        spans.append((start, start + len(Segment.open(store.chunk_path(key)).tokens)))
+        fill = _checked(stream, key, parent, manifest.tokens[start:], store.seal)
+        store.keep(key, parent, manifest.namespace, size, fill)
+        spans.append((start, start + len(Segment.open(store.chunk_path(key), store.seal).tokens)))
         parent = key
     if not spans or spans[-1][1] != len(manifest.tokens):
         raise _Refused(FOREIGN)
     return spans
 
 
-def _checked(stream: IO[bytes], key: str, parent: str | None, tokens: Sequence[int]) -> Callable[[Path], None]:
+def _checked(
+    stream: IO[bytes], key: str, parent: str | None, tokens: Sequence[int], seal: Seal
+) -> Callable[[Path], None]:
     """Writes a chunk's file from the stream, unless it is not this chunk, whole, with the next of these tokens."""
 
     def fill(target: FileIO) -> None:
@@ -122,7 +128,7 @@ def _checked(stream: IO[bytes], key: str, parent: str | None, tokens: Sequence[i
             write_all(target, block)
 
     def check(place: Path) -> None:
-        segment = Segment.open(place)
+        segment = Segment.open(place, seal)
         segment.check()
         if (segment.key, segment.parent, segment.tokens) != (key, parent, tuple(tokens[: len(segment.tokens)])):
             raise _Refused(FOREIGN)

@@ -111,6 +111,17 @@ def test_a_problem_is_one_sentence(omnibus: Shell, arguments: tuple[str, ...], s
     assert says in omnibus.fails("sessions", *arguments)
 
 
+def test_a_key_encrypts_the_sessions_and_the_wrong_one_is_one_sentence(omnibus: Shell, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("ab" * 32 + "\n")
+    key = {"OMNIBUS_STORE_KEY_FILE": str(tmp_path / "key")}
+    omnibus.home = tmp_path / "home"
+    assert "no session yet" in omnibus.says("sessions", "ls", **key)
+    assert "is encrypted: set OMNIBUS_STORE_KEY" in omnibus.fails("sessions", "ls")
+    assert "is encrypted with another key" in omnibus.fails("sessions", "ls", OMNIBUS_STORE_KEY="cd" * 32)
+    assert "64 hexadecimal digits" in omnibus.fails("sessions", "ls", OMNIBUS_STORE_KEY="secret")
+    assert "cannot be read" in omnibus.fails("sessions", "ls", OMNIBUS_STORE_KEY_FILE=str(tmp_path / "nowhere"))
+
+
 def test_the_sdk_does_the_same(home: Path) -> None:
     with Library(settings=Settings(home=home, kv_codec="int8")) as library:
         hut = library.collection("hut")
