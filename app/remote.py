@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import anyio
-import httpx
-
 from app.answer import Answer, AnswerStats, Citation, Guidance, Turn
-from app.errors import NotAnswerable, OmnibusError
+from app.errors import NotAnswerable
 from app.library import CollectionInfo
 from app.looked_at import LookedAt
 from app.planner import ModeChoice, Plan, PlannedDocument
@@ -22,7 +18,7 @@ from app.reports import AddReport, Kept, WarmReport
 from app.shelf import DocumentInfo
 from app.source import SourceView
 from app.stream import AnswerStream, Event
-from engine.errors import Cancelled
+from app.wire import RemoteError, Wire, until_cancelled
 from engine.events import CancelToken, OnProgress
 from engine.logprobs import Likely, TokenLogprob
 from engine.sampling import Sampling
@@ -31,30 +27,19 @@ from ingest import walk
 if TYPE_CHECKING:
     from app.batch import BatchAnswer, OnBatchProgress
 
-LOOK_UP_S = 0.1
-TIMEOUT = httpx.Timeout(10.0, read=None)
-"""Reading a corpus may take an hour before the first byte of an answer comes."""
-
-
-class RemoteError(OmnibusError):
-    """The server refused or could not be reached; `status` is its HTTP status (0 without one)."""
-
-    def __init__(self, message: str, status: int = 0, code: str | None = None) -> None:
-        self.status, self.code = status, code
-        super().__init__(message)
+HINT = "Is `omnibus serve` running there?"
 
 
 class RemoteLibrary:
     """What `Library("http://…")` gives: collections on a server. `token` is one made there by `omnibus token new`."""
 
     def __init__(self, url: str, *, token: str | None = None) -> None:
-        self.url = url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(base_url=self.url, headers=self._headers, timeout=TIMEOUT)
+        self.wire = Wire(url, token=token, hint=HINT)
+        self.url = self.wire.url
 
     def collections(self) -> list[CollectionInfo]:
         """Every collection, by name."""
-        rows = self.call("GET", "/api/collections")
+        rows = self.wire.call("GET", "/api/collections")
         return [CollectionInfo(**{**row, "created": datetime.fromisoformat(row["created"])}) for row in rows]
 
     def collection(self, name: str = "default") -> RemoteCollection:
@@ -63,55 +48,17 @@ class RemoteLibrary:
 
     def delete_collection(self, name: str) -> None:
         """Forget a collection and its documents."""
-        self.call("DELETE", f"/api/collections/{quote(name, safe='')}")
-
-    def call(self, method: str, path: str, **more: Any) -> Any:
-        """The server's answer as JSON, None where it has none; raises RemoteError with the server's sentence."""
-        answer = self._request(method, path, **more)
-        return answer.json() if answer.content else None
-
-    def text(self, path: str) -> str:
-        """What the server has at a path, as text; raises RemoteError."""
-        return self._request("GET", path).text
-
-    async def lines(self, path: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The server-sent events of a request; raises RemoteError."""
-        try:
-            async with (
-                httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=TIMEOUT) as client,
-                client.stream("POST", path, json=body) as answer,
-            ):
-                if answer.status_code >= 400:
-                    _check(answer.status_code, await answer.aread())
-                async for line in answer.aiter_lines():
-                    if line.startswith("data: {"):
-                        event = json.loads(line.removeprefix("data: "))
-                        if "error" in event:
-                            raise RemoteError(event["error"]["message"], answer.status_code)
-                        yield event
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+        self.wire.call("DELETE", f"/api/collections/{quote(name, safe='')}")
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.wire.close()
 
     def __enter__(self) -> RemoteLibrary:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
-        try:
-            answer = self._client.request(method, path, **more)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
-        _check(answer.status_code, answer.content)
-        return answer
-
-    def _unreachable(self, error: Exception) -> RemoteError:
-        return RemoteError(f"No answer from {self.url} ({type(error).__name__}). Is `omnibus serve` running there?")
 
 
 class RemoteCollection:
@@ -208,7 +155,7 @@ class RemoteCollection:
             body["max_tokens"] = max_new_tokens
 
         def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
-            return anyio.run(self._answer, body, emit, token)
+            return until_cancelled(lambda: self._read(body, emit), token)
 
         return AnswerStream(work, cancel)
 
@@ -225,33 +172,11 @@ class RemoteCollection:
         from app.remote_batch import answers
 
         body = {"collection": self.name, "mode": mode, **_drawn(sampling)}
-        return answers(self.library, questions, body, on_progress=on_progress, cancel=cancel)
-
-    async def _answer(self, body: dict[str, Any], emit: Callable[[Event], None], token: CancelToken) -> Answer:
-        made: list[Answer] = []
-        failure: Exception | None = None
-        async with anyio.create_task_group() as group:
-
-            async def watch() -> None:
-                while not token.cancelled:
-                    await anyio.sleep(LOOK_UP_S)
-                group.cancel_scope.cancel()
-
-            group.start_soon(watch)
-            try:
-                made.append(await self._read(body, emit))
-            except Exception as error:  # kept for later: a task group would wrap it
-                failure = error
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        if not made:
-            raise Cancelled
-        return made[0]
+        return answers(self.library.wire, questions, body, on_progress=on_progress, cancel=cancel)
 
     async def _read(self, body: dict[str, Any], emit: Callable[[Event], None]) -> Answer:
         text = ""
-        async for event in self.library.lines("/v1/chat/completions", body):
+        async for event in self.library.wire.lines("/v1/chat/completions", body):
             piece = event["choices"][0]["delta"].get("content") if event["choices"] else None
             if piece:
                 text += piece
@@ -264,7 +189,7 @@ class RemoteCollection:
         raise RemoteError(f"The answer from {self.library.url} broke off. Ask again.")
 
     def _call(self, method: str, path: str, **more: Any) -> Any:
-        return self.library.call(method, self._path + path, **more)
+        return self.library.wire.call(method, self._path + path, **more)
 
 
 def _drawn(sampling: Sampling | None) -> dict[str, Any]:
@@ -283,15 +208,3 @@ def _logprobs(told: dict[str, Any] | None) -> tuple[TokenLogprob, ...]:
 
     content = told["content"] if told else []
     return tuple(TokenLogprob(t["token"], t["logprob"], likely(t["top_logprobs"])) for t in content)
-
-
-def _check(status: int, content: bytes) -> None:
-    """Raise RemoteError for an answer that is an error."""
-    if status < 400:
-        return
-    try:
-        error = json.loads(content)["error"]
-        message, code = error["message"], error["code"]
-    except (ValueError, KeyError, TypeError):
-        message, code = f"The server answered with status {status}.", None
-    raise RemoteError(message, status, code)

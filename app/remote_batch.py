@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.answer import Citation
 from app.batch import BatchAnswer, BatchProgress, OnBatchProgress, Question
 from app.errors import OmnibusError
 from app.scores import Scores
+from app.wire import Wire
 from engine.events import CancelToken
-
-if TYPE_CHECKING:
-    from app.remote import RemoteLibrary
 
 LOOK_UP_S = 0.25
 
 
 def answers(
-    library: RemoteLibrary,
+    wire: Wire,
     questions: Sequence[str],
     body: dict[str, Any],
     *,
@@ -29,17 +27,17 @@ def answers(
 ) -> Iterator[BatchAnswer]:
     """The answers as they finish; raises RemoteError, Cancelled, and OmnibusError where the whole batch failed."""
     rows = [{"question": question} for question in questions]
-    number = library.call("POST", "/api/batch", json={**body, "questions": rows})["id"]
+    number = wire.call("POST", "/api/batch", json={**body, "questions": rows})["id"]
     seen: set[int] = set()
     failed, started = 0, time.perf_counter()
     try:
         while True:
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            info = library.call("GET", f"/api/batch/{number}")
+            info = wire.call("GET", f"/api/batch/{number}")
             over = info["state"] != "running"
             # rows that are there already come in another order once the batch is done
-            for row in _rows(library, number, 0 if over else len(seen)):
+            for row in _rows(wire, number, 0 if over else len(seen)):
                 if row["index"] in seen:
                     continue
                 seen.add(row["index"])
@@ -55,13 +53,13 @@ def answers(
             time.sleep(LOOK_UP_S)
     finally:
         if len(seen) < len(questions):
-            library.call("POST", f"/api/jobs/{number}/cancel")
+            wire.call("POST", f"/api/jobs/{number}/cancel")
     if info["state"] != "done":
         raise OmnibusError(info["error"] or f"The batch was stopped on the server ({info['state']}).")
 
 
-def _rows(library: RemoteLibrary, number: int, after: int) -> list[dict[str, Any]]:
-    text = library.text(f"/api/batch/{number}/results?after={after}")
+def _rows(wire: Wire, number: int, after: int) -> list[dict[str, Any]]:
+    text = wire.text(f"/api/batch/{number}/results?after={after}")
     return [json.loads(line) for line in text.split("\n") if line]
 
 

@@ -1,0 +1,118 @@
+"""Wire: requests to a server over HTTP, its answers as JSON, text or server-sent events, its errors as ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+
+from app.errors import OmnibusError
+from engine.errors import Cancelled
+from engine.events import CancelToken
+
+LOOK_UP_S = 0.1
+TIMEOUT = httpx.Timeout(10.0, read=None)
+"""Reading a corpus may take an hour before the first byte of an answer comes."""
+T = TypeVar("T")
+
+
+class RemoteError(OmnibusError):
+    """The server refused or could not be reached; `status` is its HTTP status (0 without one)."""
+
+    def __init__(self, message: str, status: int = 0, code: str | None = None) -> None:
+        self.status, self.code = status, code
+        super().__init__(message)
+
+
+class Wire:
+    """One server; `hint` is said where it does not answer."""
+
+    def __init__(self, url: str, *, token: str | None = None, hint: str = "") -> None:
+        self.url, self._hint = url.rstrip("/"), hint
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._client = httpx.Client(base_url=self.url, headers=self._headers, timeout=TIMEOUT)
+
+    def call(self, method: str, path: str, **more: Any) -> Any:
+        """The server's answer as JSON, None where it has none; raises RemoteError with the server's sentence."""
+        answer = self._request(method, path, **more)
+        return answer.json() if answer.content else None
+
+    def text(self, path: str) -> str:
+        """What the server has at a path, as text; raises RemoteError."""
+        return self._request("GET", path).text
+
+    async def lines(self, path: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The server-sent events of a request; raises RemoteError."""
+        try:
+            async with (
+                httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=TIMEOUT) as client,
+                client.stream("POST", path, json=body) as answer,
+            ):
+                if answer.status_code >= 400:
+                    _check(answer.status_code, await answer.aread())
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: {"):
+                        event = json.loads(line.removeprefix("data: "))
+                        if "error" in event:
+                            raise RemoteError(event["error"]["message"], answer.status_code)
+                        yield event
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        _check(answer.status_code, answer.content)
+        return answer
+
+    def _unreachable(self, error: Exception) -> RemoteError:
+        return RemoteError(f"No answer from {self.url} ({type(error).__name__}). {self._hint}".rstrip())
+
+
+def until_cancelled(work: Callable[[], Awaitable[T]], token: CancelToken) -> T:
+    """Run a coroutine to its end on a loop of its own; raises Cancelled soon after the token says so."""
+    return anyio.run(_until_cancelled, work, token)
+
+
+async def _until_cancelled(work: Callable[[], Awaitable[T]], token: CancelToken) -> T:
+    made: list[T] = []
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            while not token.cancelled:
+                await anyio.sleep(LOOK_UP_S)
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        try:
+            made.append(await work())
+        except Exception as error:  # kept for later: a task group would wrap it
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not made:
+        raise Cancelled
+    return made[0]
+
+
+def _check(status: int, content: bytes) -> None:
+    """Raise RemoteError for an answer that is an error."""
+    if status < 400:
+        return
+    try:
+        error = json.loads(content)["error"]
+        message, code = error["message"], error["code"]
+    except (ValueError, KeyError, TypeError):
+        message, code = f"The server answered with status {status}.", None
+    raise RemoteError(message, status, code)
