@@ -19,7 +19,7 @@ from engine.errors import UnknownPolicy
 from kernels import BlockIndex, choose_blocks, column_scores, column_shares, sampled_scores, select_keys
 
 BLOCK = 128
-LEVELS = {"fast": 0.9, "balanced": 0.95, "high": 0.995}
+LEVELS = {"fast": 0.9, "balanced": 0.95, "high": 0.997}
 """Share of the attention to keep, by name; `exact` is the dense policy."""
 COLUMN_QUERIES = 64
 """Sampled queries that columns are chosen by."""

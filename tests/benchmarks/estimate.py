@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from engine.policies import Auto
 from kernels import (
     BlockIndex,
     antidiagonal_scores,
@@ -59,6 +60,7 @@ def runs_at(tokens: int, chunk: int) -> dict[str, tuple[Callable[[], object], st
         "blocks of 0.9 of the mass, by bisection": (lambda: select_keys(scores, mass=0.9), ""),
         "1000 columns and 6096 diagonals, by bisection": (lines, ""),
         "index of vertical lines and diagonals, whole": (line_index, ""),
+        "auto's columns and blocks, whole": (lambda: Auto().index(0, q, k), "<= 1 % of dense" if target else ""),
     }
     if target:
         found["antidiagonals, stride 8"] = (lambda: antidiagonal_scores(q, k, stride=8), "")

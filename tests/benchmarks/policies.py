@@ -10,11 +10,12 @@ Kept mass is an independent exact computation for 64 queries a chunk that no est
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from engine.attention import Attending, review
@@ -140,16 +141,30 @@ def rival(q: Tensor, k: Tensor, v: Tensor) -> float:
     return min(timed(run)[0] for _ in range(3))
 
 
+def inputs(lengths: list[int], heads: Path | None) -> Iterator[tuple[str, tuple[Tensor, Tensor, Tensor]]]:
+    """What to run on, one after another: structured heads of each length, or each layer of a file in whole chunks."""
+    if heads is None:
+        for tokens in lengths:
+            yield "structured", structured_heads(tokens)
+        return
+    with safe_open(heads, "pt", device="cuda") as file:
+        for layer in sorted({int(key.split(".")[0]) for key in file.keys()}):  # noqa: SIM118
+            q, k, v = (file.get_tensor(f"{layer}.{part}").bfloat16() for part in "qkv")
+            tokens = q.shape[2] // min(CHUNK, q.shape[2]) * min(CHUNK, q.shape[2])
+            yield f"layer {layer}", (q[:, :, :tokens], k[:, :, :tokens], v[:, :, :tokens])
+
+
 def main() -> None:
     """Every policy at every length; prints a table, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/results/policies.json"))
     parser.add_argument("--tokens", type=int, action="append")
     parser.add_argument("--policy", action="append")
+    parser.add_argument("--heads", type=Path, help="real ones, from tests.benchmarks.real_heads, instead")
     options = parser.parse_args()
     rows: list[Row] = []
-    for tokens in options.tokens or [32768, 131072, 524288, 1 << 20]:
-        q, k, v = structured_heads(tokens)
+    for name, (q, k, v) in inputs(options.tokens or [32768, 131072, 524288, 1 << 20], options.heads):
+        tokens = q.shape[2]
         if tokens <= 131072:
             time = rival(q, k, v)
             rows.append({"policy": "cuDNN, one call", "tokens": tokens, "ms": time, "density": 1.0, "kept": 1.0})
@@ -159,15 +174,16 @@ def main() -> None:
                 row = layer(spec, q, k, v)
             except torch.cuda.OutOfMemoryError:
                 row = {"policy": spec, "tokens": tokens, "note": "out of memory"}
+            row["heads"] = name
             row["memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
             rows.append(row)
             write(options.out, rows)
             torch.cuda.empty_cache()
-        del q, k, v
     show(
         rows,
         [
             "policy",
+            "heads",
             "tokens",
             "ms",
             "index_ms",

@@ -15,7 +15,7 @@ from engine.model import LanguageModel
 from engine.policies import Auto, XAttention
 from engine.policies.auto import sampling
 from kernels import BlockIndex, dense_attention, sparse_attention
-from tests.engine.policies.real_heads import heads_of
+from tests.benchmarks.real_heads import heads_of
 from tests.engine.policies.test_published import structured
 from tests.texts import long_text
 
@@ -33,7 +33,8 @@ def kept(q: Tensor, k: Tensor, index: BlockIndex) -> Tensor:
 def real(default_language_model: LanguageModel) -> dict[int, tuple[Tensor, Tensor]]:
     tokens = default_language_model.encode(long_text("prose")[:20000])[:2600]
     return {
-        layer: (q.float(), k.float()) for layer, (q, k) in heads_of(default_language_model, tokens, [2, 9, 20]).items()
+        layer: (q.float(), k.float())
+        for layer, (q, k, _) in heads_of(default_language_model, tokens, [2, 9, 20]).items()
     }
 
 
@@ -48,7 +49,7 @@ def test_real_heads_keep_the_recall_on_average(real: dict[int, tuple[Tensor, Ten
 
 def test_it_needs_fewer_keys_than_blocks_alone_for_more_attention(real: dict[int, tuple[Tensor, Tensor]]) -> None:
     figures = []
-    for policy in (Auto(0.9, minimum=128), XAttention(16, 0.9)):
+    for policy in (Auto(0.85, minimum=128), XAttention(16, 0.9)):
         indices = [(policy.index(layer, q, k), q, k) for layer, (q, k) in real.items()]
         held = [kept(q, k, index).mean().item() for index, q, k in indices if index is not None]
         figures.append((sum(held) / 3, sum(index.density() for index, _, _ in indices if index is not None) / 3))
@@ -89,7 +90,7 @@ def test_sampling_is_rarer_in_longer_prompts_so_that_its_work_stays_linear() -> 
 
 
 def test_levels_have_names() -> None:
-    assert Auto(level="high").recall == 0.995
+    assert Auto(level="high").recall == 0.997
     with pytest.raises(UnknownPolicy, match="fast, balanced, high"):
         Auto(level="best")
     with pytest.raises(UnknownPolicy, match="between 0 and 1"):

@@ -10,8 +10,8 @@ from engine.model import LanguageModel
 from engine.policies import FlexPrefill, MInference, Streaming, TriangleMix, XAttention
 from engine.policies.pattern_file import HeadPattern
 from kernels import BlockIndex
+from tests.benchmarks.real_heads import heads_of
 from tests.engine.policies import transcriptions as literal
-from tests.engine.policies.real_heads import heads_of
 from tests.texts import long_text
 
 
