@@ -112,6 +112,13 @@ def answer_batch(
         waiting = [q for q in group if q.index not in skip]
         if not waiting:
             continue
+        if library.generator is not None:
+            from app.generator_batch import answers
+
+            for answer in answers(library.generator, library.collection(name), waiting, mode, drawn, cancel):
+                yield answer
+                report(answer)
+            continue
         with library.turn(cancel):
             job = _Group(library.load_engine(), library.collection(name), group, mode, drawn, cancel)
             for answer in job.run(waiting):
@@ -156,14 +163,14 @@ class _Group:
     def run(self, waiting: Sequence[Question]) -> Iterator[BatchAnswer]:
         """Answer them, together where all read the same."""
         sound = [q for q in waiting if q.question.strip() and q.fault is None]
-        yield from (_failed(q, q.fault or "The question is empty.") for q in waiting if q not in sound)
+        yield from (failed(q, q.fault or "The question is empty.") for q in waiting if q not in sound)
         if not sound:
             return
         try:
             prepared = self._prepare(self._longest)
             shared = self._context(prepared) if prepared.mode == "whole" else None
         except Exception as error:
-            yield from (_failed(q, _sentence(error)) for q in sound)
+            yield from (failed(q, sentence_of(error)) for q in sound)
             return
         if shared is None:
             yield from (self._alone(q) for q in sound)
@@ -178,7 +185,7 @@ class _Group:
             try:
                 engine.check_fits(len(context.tokens) + len(tail), self._sampling.max_new_tokens)
             except Exception as error:
-                yield _failed(question, _sentence(error))
+                yield failed(question, sentence_of(error))
                 continue
             tails[question.index] = tail
             fitting.append(question)
@@ -194,7 +201,7 @@ class _Group:
             context = self._context(prepared)
             (reply,) = self._replies(context, [question], [prepared.tail])
         except Exception as error:
-            return _failed(question, _sentence(error))
+            return failed(question, sentence_of(error))
         return self._finished(question, prepared, context, reply)
 
     def _replies(
@@ -262,11 +269,12 @@ def _runs(questions: Sequence[Question], *, by_index: bool) -> Iterator[list[Que
         yield run
 
 
-def _failed(question: Question, sentence: str) -> BatchAnswer:
+def failed(question: Question, sentence: str) -> BatchAnswer:
+    """The row of a question that met an error."""
     return BatchAnswer(question, None, (), None, None, None, None, None, sentence)
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
     """The row's error; a stop is the whole run's, and a bug too."""
     sentence = explain(error)
     if sentence is None or isinstance(error, Cancelled):

@@ -148,7 +148,9 @@ def _question(index: int, row: Any, collection: str) -> Question:
 
 def _identity(library: Library, questions: Sequence[Question], mode: ModeChoice, sampling: Sampling) -> str:
     """Digest of all that the answers depend on and that another start could change."""
-    said = [[asdict(q) for q in questions], mode, asdict(sampling), library.settings.model, library.settings.policy]
+    s = library.settings
+    said = [[asdict(q) for q in questions], mode, asdict(sampling), s.model, s.policy]
+    said += [s.generator_url, s.generator_model] if s.generator_url else []
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
 
 

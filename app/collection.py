@@ -266,6 +266,9 @@ class Collection:
             raise NotAnswerable("The question is empty. Ask something about the documents.")
         drawn = self.drawn(sampling, max_new_tokens)
 
+        if (other := self.library.generator) is not None:
+            return other.stream(self, question, mode=mode, history=history, sampling=drawn, cancel=cancel)
+
         def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
             with self.library.turn(token):
                 return self._answer(question, mode, history, drawn, emit, token)

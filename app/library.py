@@ -22,6 +22,7 @@ from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.collection import Collection
+    from app.generator import Generator
     from app.jobs import Job, Jobs
     from app.sparse import SparseIndex
     from app.watching import Watching
@@ -65,6 +66,7 @@ class Library:
         home: str | Path | None = None,
         *,
         model: str | None = None,
+        generator: str | None = None,
         settings: Settings | None = None,
         token: str | None = None,
     ) -> None:
@@ -73,6 +75,8 @@ class Library:
             changes["home"] = Path(home)
         if model is not None:
             changes["model"] = model
+        if generator is not None:
+            changes["generator_url"] = generator
         self.settings = (settings or Settings()).model_copy(update=changes)
         self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), threading.Lock()
         self._working: dict[threading.Thread, CancelToken] = {}
@@ -178,6 +182,15 @@ class Library:
         return statuses(self.settings.home)
 
     # -- engine -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def generator(self) -> Generator | None:
+        """Another engine that answers from collections in the local model's place, where the settings name one."""
+        if not self.settings.generator_url:
+            return None
+        from app.generator import Generator
+
+        return Generator.of(self.settings)
 
     @property
     def engine(self) -> Engine:

@@ -28,6 +28,13 @@ class Settings(BaseSettings):
     chunk_tokens: int | None = Field(default=None, ge=16)
     segment_tokens: int | None = Field(default=None, ge=16)
     max_new_tokens: int = Field(default=256, ge=1)
+    generator_url: str = Field(default="", pattern=r"^(https?://.+)?$")
+    """Base (http://…/v1) of another OpenAI-compatible server that answers in the local model's place."""
+    generator_model: str = ""
+    """The model to ask there; its first by default."""
+    generator_key: str = Field(default="", repr=False)
+    generator_window: int | None = Field(default=None, ge=256)
+    """Tokens that it takes, where it does not tell."""
     kv_codec: Literal["raw", "fp8", "int8", "int4"] = "raw"
     """How the session store writes KV down; all but raw save space and round the states."""
     sparse: bool = False

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from app.cli.console import CollectionOption, JsonOption, ModelOption, err, fail, library, out, print_json, progress
+from app.cli.console import (
+    CollectionOption,
+    GeneratorOption,
+    JsonOption,
+    ModelOption,
+    err,
+    fail,
+    library,
+    out,
+    print_json,
+    progress,
+)
 
 if TYPE_CHECKING:
     from app.answer import Answer
@@ -32,11 +43,12 @@ def ask(
     mode: Annotated[str, typer.Option(help="auto, whole (all documents) or packed (best passages).")] = "auto",
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     model: ModelOption = None,
+    generator: GeneratorOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a collection. The answer streams; then come its citations and what it took."""
     chosen = mode_choice(mode)
-    with library(model) as lib:
+    with library(model, generator) as lib:
         asked = lib.collection(collection)
         if as_json:
             with progress() as show:

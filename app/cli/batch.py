@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.ask import mode_choice
-from app.cli.console import CollectionOption, JsonOption, ModelOption, err, library, out, print_json
+from app.cli.console import CollectionOption, GeneratorOption, JsonOption, ModelOption, err, library, out, print_json
 
 
 def batch(
@@ -21,6 +21,7 @@ def batch(
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0 draws the likeliest token.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
     model: ModelOption = None,
+    generator: GeneratorOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer many questions: each corpus is read once, and a run that was killed goes on when it is started again.
@@ -29,7 +30,7 @@ def batch(
     answer, to be scored against) and "source" (the path that it should come from) where you have them.
     """
     chosen = mode_choice(mode)
-    with library(model) as lib:
+    with library(model, generator) as lib:
         from app.batch import BatchProgress
         from app.batch_file import run_batch
         from engine.sampling import Sampling

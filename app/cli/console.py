@@ -26,6 +26,10 @@ CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name 
 ModelOption = Annotated[
     str | None, typer.Option("--model", "-m", help="default, a hub id, a folder, or a .gguf file [OMNIBUS_MODEL].")
 ]
+GeneratorOption = Annotated[
+    str | None,
+    typer.Option("--generator", help="Base (http://…/v1) of another engine that answers [OMNIBUS_GENERATOR_URL]."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 FAULT = 70
@@ -40,14 +44,14 @@ def fail(message: str, code: int = 1) -> typer.Exit:
 
 
 @contextmanager
-def library(model: str | None = None) -> Iterator[Library]:
+def library(model: str | None = None, generator: str | None = None) -> Iterator[Library]:
     """The library of OMNIBUS_HOME; whatever goes wrong ends the command with a sentence and an exit code."""
     from pydantic import ValidationError
 
     try:
         from app.library import Library
 
-        with Library(model=model) as opened:
+        with Library(model=model, generator=generator) as opened:
             yield opened
     except KeyboardInterrupt:
         raise fail("Stopped.", 130) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import CollectionOption, ModelOption, err, fail, library
+from app.cli.console import CollectionOption, GeneratorOption, ModelOption, err, fail, library
 
 GRACE_S = 3
 """How long answers under way may go on after Ctrl-C; an open page would hold the server up for ever."""
@@ -29,6 +29,7 @@ def serve(
     ] = None,
     collection: CollectionOption = "default",
     model: ModelOption = None,
+    generator: GeneratorOption = None,
     logs: Annotated[
         str, typer.Option(envvar="OMNIBUS_LOGS", help="text, json, or auto: text in a terminal, else json.")
     ] = "auto",
@@ -39,7 +40,7 @@ def serve(
     """
     if logs not in ("auto", "text", "json"):
         raise fail(f"There is no form of logs '{logs}'. Choose one of: auto, text, json.", 2)
-    with library(model) as lib:
+    with library(model, generator) as lib:
         import uvicorn
 
         from app import adding, batches

@@ -14,6 +14,8 @@ def models(request: Request) -> dict[str, Any]:
     """Every `llm@collection` that can be asked."""
     library = request.app.state.library
     llm = library.engine.model.name if library.loaded else library.settings.model
+    if library.generator is not None:
+        llm = library.generator.name
     data = [
         {
             "id": f"{llm}@{info.name}",
