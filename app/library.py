@@ -233,8 +233,9 @@ class Library:
                 from engine.store import Store
 
                 quota = int(self.settings.store_quota_gb * 1e9)
-                secret = self.settings.store_secret
-                self._store = Store(self.settings.home / "sessions", quota_bytes=quota, key=secret)
+                secret, catalogue = self.settings.store_secret, self.settings.store_catalogue.get_secret_value()
+                root = self.settings.home / "sessions"
+                self._store = Store(root, quota_bytes=quota, key=secret, catalogue=catalogue)
             return self._store
 
     @contextmanager

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     kv_salt: str = ""
     """Keeps the KV of who sets it apart from others' in one store; no request can set it."""
     store_quota_gb: float = Field(default=50.0, gt=0)
+    store_catalogue: SecretStr = SecretStr("")
+    """postgresql://user:password@host/database, where several machines share the session store."""
     store_key: SecretStr = SecretStr("")
     """64 hexadecimal digits: the session store's files are encrypted with it from their beginning on."""
     store_key_file: Path | None = None

@@ -7,138 +7,90 @@ files: a chunk's last use is its file's modification time.
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Engine, ForeignKey, create_engine, delete, event, func, select, text, update
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from engine.errors import StoreError
-from engine.store.errors import CatalogueDamaged, StoreFull
+from engine.store.database import Database
+from engine.store.errors import CatalogueDamaged
 from engine.store.namespace import record_digest
+from engine.store.quarantine import Quarantine
+from engine.store.tables import SCHEMA, Base, CatalogueRow, ChunkRow, Entry, NamespaceRow, SessionChunkRow, SessionRow
 
-SCHEMA = 2
-"""Version of the tables; a catalogue of another one is made again from the files."""
-
-
-class Base(DeclarativeBase):
-    """Tables of the session store's catalogue."""
-
-
-class ChunkRow(Base):
-    """One chunk file; `used` in nanoseconds."""
-
-    __tablename__ = "chunk"
-    key: Mapped[str] = mapped_column(primary_key=True)
-    namespace: Mapped[str] = mapped_column(index=True)
-    parent: Mapped[str | None]
-    bytes: Mapped[int]
-    used: Mapped[int]
-
-
-class NamespaceRow(Base):
-    """A namespace's readable record, to say what differs."""
-
-    __tablename__ = "namespace"
-    digest: Mapped[str] = mapped_column(primary_key=True)
-    record: Mapped[dict[str, Any]] = mapped_column(JSON)
-
-
-class SessionRow(Base):
-    """A named session."""
-
-    __tablename__ = "session"
-    name: Mapped[str] = mapped_column(primary_key=True)
-
-
-class SessionChunkRow(Base):
-    """Which chunks a session is made of."""
-
-    __tablename__ = "session_chunk"
-    session: Mapped[str] = mapped_column(ForeignKey("session.name", ondelete="CASCADE"), primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True, index=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the catalogue knows of a chunk."""
-
-    key: str
-    namespace: dict[str, Any]
-    parent: str | None
-    bytes: int
-    used: int
-
-
-def connect(path: Path) -> Engine:
-    """A SQLite engine in WAL mode; whoever will write takes the write lock at once, and waits for it."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+log = logging.getLogger(__name__)
 
 
 class Catalog:
     """The store's SQL side; every method is one transaction and raises StoreError where the database fails."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make it; raises CatalogueDamaged. One process at a time (the store holds its lock)."""
-        path.touch(mode=0o600)
-        path.chmod(0o600)  # before SQLite makes its -wal and -shm with the same mode
-        self._engine = connect(path)
-        self._writer = self._engine.execution_options(writes=True)
+    def __init__(self, database: Database, store: str) -> None:
+        """Open or make that of a store; raises CatalogueDamaged, StoreError where it is another store's.
+
+        One process at a time (the store holds its lock).
+        """
+        self._database, self._store = database, store
+        self._writer = database.engine.execution_options(writes=True)
         try:
             with self._writing() as db:
-                sound = db.scalar(text("PRAGMA quick_check(1)"))
-                if sound != "ok":
-                    raise CatalogueDamaged(f"The session store's catalogue is damaged ({sound}).")
-                if db.scalar(text("PRAGMA user_version")) != SCHEMA:
-                    Base.metadata.drop_all(db.connection())
-                    Base.metadata.create_all(db.connection())
-                    db.execute(text(f"PRAGMA user_version={SCHEMA}"))
+                database.check(db)
+                self._settle(db)
         except BaseException:
             self.close()
             raise
 
+    def _settle(self, db: Session) -> None:
+        """Make the tables, anew where they are of another version or follow another store's files."""
+        Base.metadata.create_all(db.connection(), [Base.metadata.tables["catalogue"]])
+        row = db.scalars(select(CatalogueRow)).one_or_none()
+        known = (row.version, row.store) if row else None
+        if known == (SCHEMA, self._store):
+            return
+        if row is not None and row.store != self._store and not self._database.disposable:
+            raise StoreError("This catalogue belongs to another session store; give each a database of its own.")
+        Base.metadata.drop_all(db.connection())
+        Base.metadata.create_all(db.connection())
+        db.add(CatalogueRow(version=SCHEMA, store=self._store))
+
     def close(self) -> None:
         """Release the database."""
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
-        with _typed_errors(), Session(self._engine) as db:
+        with self._typed_errors(), Session(self._database.engine) as db:
             yield db
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        with _typed_errors(), Session(self._writer) as db, db.begin():
+        with self._typed_errors(), Session(self._writer) as db, db.begin():
             yield db
+
+    @contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._database.error(error) from error
 
     # -- chunks -------------------------------------------------------------------------------------------------------
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Know chunks; adding one again only marks it used."""
+        insert = self._database.insert
         with self._writing() as db:
             for e in entries:
                 digest = record_digest(e.namespace)
                 row = {"key": e.key, "namespace": digest, "parent": e.parent, "bytes": e.bytes, "used": e.used}
-                db.execute(insert(ChunkRow).values(row).on_conflict_do_update(["key"], set_={"used": e.used}))
+                db.execute(
+                    insert(ChunkRow).values(row).on_conflict_do_update(index_elements=["key"], set_={"used": e.used})
+                )
                 space = {"digest": digest, "record": e.namespace}
                 db.execute(insert(NamespaceRow).values(space).on_conflict_do_nothing())
 
@@ -227,6 +179,17 @@ class Catalog:
             return set(db.scalars(select(SessionRow.name)))
 
 
+def open_catalog(database: Database, store: str, quarantine: Quarantine) -> Catalog:
+    """A store's catalogue; one that is damaged is set aside and begun anew, to be filled from the files."""
+    try:
+        return Catalog(database, store)
+    except CatalogueDamaged as error:
+        log.warning("%s It is made again from the files.", error)
+        for path in database.files():
+            quarantine.take(path)
+        return Catalog(database, store)
+
+
 def _reached(parents: dict[str, str | None]) -> set[str | None]:
     """Chunks whose chain is there from its beginning."""
     reached: set[str | None] = {None}
@@ -239,14 +202,3 @@ def _reached(parents: dict[str, str | None]) -> set[str | None]:
         if at in reached:
             reached.update(chain)
     return reached
-
-
-@contextmanager
-def _typed_errors() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:  # locked, full, read-only, input/output
-        sort = StoreFull if "full" in str(error.orig) else StoreError
-        raise sort(f"The session store's catalogue cannot be used: {error.orig}.") from error
-    except DBAPIError as error:
-        raise CatalogueDamaged(f"The session store's catalogue is damaged: {error.orig}.") from error

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import CorruptChunk, StoreError
-from engine.store.catalog import Catalog, Entry
+from engine.store.catalog import Catalog
 from engine.store.quarantine import Quarantine
 from engine.store.seal import Seal
 from engine.store.segment import Segment
+from engine.store.tables import Entry
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import hmac
 import os
 import re
 
-from engine.store.errors import BadKey, EncryptionMissing
+from engine.store.errors import BadKey, ExtraMissing
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -25,7 +25,7 @@ try:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 except ImportError as error:
-    raise EncryptionMissing from error
+    raise ExtraMissing("An encrypted session store", "encryption") from error
 
 SALT = 16
 TAG = 16

@@ -25,11 +25,12 @@ class BadKey(StoreError):
         super().__init__("The session store's key must be 64 hexadecimal digits; make one with: openssl rand -hex 32")
 
 
-class EncryptionMissing(StoreError):
-    """The library that encrypts is not installed."""
+class ExtraMissing(StoreError):
+    """What was asked of the store needs a package that is not installed."""
 
-    def __init__(self) -> None:
-        super().__init__("Encrypting the session store needs another package: pip install 'omnibus-rag[encryption]'")
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs another package: pip install 'omnibus-rag[{extra}]'")
 
 
 class WrongKey(StoreError):

@@ -123,3 +123,12 @@ class Plain:
 
 
 PLAIN = Plain()
+
+
+def seal_of(key: str) -> Seal:
+    """How a store with this key is sealed; raises BadKey, ExtraMissing."""
+    if not key:
+        return PLAIN
+    from engine.store.cipher import Cipher
+
+    return Cipher(key)

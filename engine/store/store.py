@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,22 +10,21 @@ from typing import Any
 
 from engine.errors import StoreError
 from engine.store.care import reconcile, verify
-from engine.store.catalog import Catalog
+from engine.store.catalog import open_catalog
 from engine.store.chunks import Chunks, entry
+from engine.store.database import PostgreSQL, SQLite
 from engine.store.draft import Draft
-from engine.store.errors import CatalogueDamaged, SessionIncomplete, StoreFull, refused
-from engine.store.files import locked, make_folder
+from engine.store.errors import SessionIncomplete, StoreFull, refused
+from engine.store.files import make_folder
 from engine.store.identity import Identity
 from engine.store.lookup import Lookup, Prefix
 from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace, chain_keys
 from engine.store.quarantine import Quarantine
 from engine.store.restore import Layers, Restorer
-from engine.store.seal import PLAIN, Seal
+from engine.store.seal import seal_of
 from engine.store.sessions import Sessions
 from engine.store.writer import Saving, Writer
-
-log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 1 << 30
 """Copies of chunks that may wait to be saved."""
@@ -39,12 +37,13 @@ class Store:
     lock.
     """
 
-    def __init__(self, root: Path, *, quota_bytes: int | None = None, key: str = "") -> None:
+    def __init__(self, root: Path, *, quota_bytes: int | None = None, key: str = "", catalogue: str = "") -> None:
         """Open or make it, and put right what a killed process left; `key`, 64 hex digits, encrypts its files.
 
-        Raises StoreError; WrongKey where it was begun with another key or without one.
+        `catalogue` is the address of a PostgreSQL database, where several machines share the folder. Raises StoreError;
+        WrongKey where it was begun with another key or without one.
         """
-        self.root, self.quota_bytes, self.seal = root, quota_bytes, _seal(key)
+        self.root, self.quota_bytes, self.seal = root, quota_bytes, seal_of(key)
         self._writer = Writer(self._write_behind, QUEUE_BYTES)
         try:
             for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
@@ -52,9 +51,10 @@ class Store:
         except OSError as error:
             raise refused(f"The session store {root}", error) from error
         quarantine = Quarantine(root / "quarantine")
+        self._database = PostgreSQL(catalogue) if catalogue else SQLite(root / "catalog.db")
         with self._locked():
-            Identity.settle(root, self.seal.key_id)
-            self._catalog = _open_catalog(root / "catalog.db", quarantine)
+            store = Identity.settle(root, self.seal.key_id).store
+            self._catalog = open_catalog(self._database, store, quarantine)
             self._chunks = Chunks(root / "chunks", self._catalog, quarantine, self.seal)
             self._sessions = Sessions(root / "sessions", quarantine, self.seal)
             self._lookup = Lookup(self._chunks, self._catalog, Restorer(), self._writer)
@@ -69,7 +69,7 @@ class Store:
     def _locked(self) -> Iterator[None]:
         """Alone among processes; what the system refuses meanwhile becomes a StoreError."""
         try:
-            with locked(self.root / "lock"):
+            with self._database.alone():
                 yield
         except OSError as error:
             raise refused(f"The session store {self.root}", error) from error
@@ -250,21 +250,3 @@ class Store:
             self._catalog.clear()
             reconcile(self._chunks, self._sessions, self._catalog)
             return len(self._catalog.keys())
-
-
-def _seal(key: str) -> Seal:
-    if not key:
-        return PLAIN
-    from engine.store.cipher import Cipher
-
-    return Cipher(key)
-
-
-def _open_catalog(path: Path, quarantine: Quarantine) -> Catalog:
-    try:
-        return Catalog(path)
-    except CatalogueDamaged as error:
-        log.warning("%s It is made again from the files.", error)
-        for suffix in ("", "-wal", "-shm"):
-            quarantine.take(Path(f"{path}{suffix}"))
-        return Catalog(path)

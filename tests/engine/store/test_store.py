@@ -241,7 +241,7 @@ def test_a_catalogue_that_is_lost_or_damaged_is_made_again_at_the_next_start(sto
     if fate == "of another schema":
         with sqlite3.connect(path) as db:
             db.execute("DROP TABLE session")
-            db.execute("PRAGMA user_version=1")
+            db.execute("UPDATE catalogue SET version = 1")
     elif fate == "damaged inside":
         with sqlite3.connect(path) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

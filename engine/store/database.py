@@ -1,0 +1,143 @@
+"""Database: where the catalogue's tables are, a SQLite file for the processes of one machine, or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from engine.errors import StoreError
+from engine.store.errors import CatalogueDamaged, ExtraMissing, StoreFull
+from engine.store.files import locked
+
+STORE_LOCK, WRITE_LOCK = 7_203_001, 7_203_002
+"""PostgreSQL's advisory locks: one holder of the store, one writer of its catalogue."""
+
+
+class Database(Protocol):
+    """One writer at a time; reading never waits."""
+
+    engine: Engine
+    disposable: bool
+    """Whether it is this store's alone, so that one of another store or version may be made anew."""
+
+    def insert(self, table: Any) -> Any:
+        """An INSERT that knows ON CONFLICT."""
+
+    def check(self, db: Session) -> None:
+        """Raise CatalogueDamaged where it is no sound database."""
+
+    def error(self, error: DBAPIError) -> StoreError:
+        """The typed error."""
+
+    def files(self) -> list[Path]:
+        """Its own files, to be set aside where they are damaged."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the store's lock, against threads, processes and whoever else uses this database."""
+
+
+class SQLite:
+    """A file in WAL mode; whoever will write takes the write lock at once, and waits for it."""
+
+    disposable = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+        event.listen(self.engine, "connect", self._connect)
+        event.listen(self.engine, "begin", self._begin)
+
+    def _connect(self, connection: Any, _: Any) -> None:
+        self.path.touch()
+        self.path.chmod(0o600)  # before SQLite makes its -wal and -shm with the same mode
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def _begin(self, connection: Any) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    def insert(self, table: Any) -> Any:
+        """As Database.insert."""
+        return sqlite.insert(table)
+
+    def check(self, db: Session) -> None:
+        """As Database.check."""
+        sound = db.scalar(text("PRAGMA quick_check(1)"))
+        if sound != "ok":
+            raise CatalogueDamaged(f"The session store's catalogue is damaged ({sound}).")
+
+    def error(self, error: DBAPIError) -> StoreError:
+        """As Database.error: locked, full, read-only, input/output; all else is damage."""
+        if not isinstance(error, OperationalError):
+            return CatalogueDamaged(f"The session store's catalogue is damaged: {error.orig}.")
+        sort = StoreFull if "full" in str(error.orig) else StoreError
+        return sort(f"The session store's catalogue cannot be used: {error.orig}.")
+
+    def files(self) -> list[Path]:
+        """As Database.files."""
+        return [Path(f"{self.path}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+    def alone(self) -> AbstractContextManager[None]:
+        """As Database.alone, with a lock file beside the database."""
+        return locked(self.path.parent / "lock")
+
+
+class PostgreSQL:
+    """A schema 'omnibus' of its own in a database that several machines share; nothing outside it is touched."""
+
+    disposable = False
+
+    def __init__(self, url: str) -> None:
+        """Raises StoreError where the address is none, or its driver is missing."""
+        options = {"options": "-c search_path=omnibus", "connect_timeout": 10}
+        try:
+            address = make_url(url).set(drivername="postgresql+psycopg")
+            self.engine = create_engine(address, connect_args=options, pool_pre_ping=True)
+        except ArgumentError as error:
+            raise StoreError("The catalogue's address should be like postgresql://user@host/database.") from error
+        except ImportError as error:
+            raise ExtraMissing("A catalogue in PostgreSQL", "postgres") from error
+        event.listen(self.engine, "begin", self._begin)
+
+    def _begin(self, connection: Any) -> None:
+        if connection.get_execution_options().get("writes"):
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+    def insert(self, table: Any) -> Any:
+        """As Database.insert."""
+        return postgresql.insert(table)
+
+    def check(self, db: Session) -> None:
+        """The server cares for its files; the schema may have to be made."""
+        db.execute(text("CREATE SCHEMA IF NOT EXISTS omnibus"))
+
+    def error(self, error: DBAPIError) -> StoreError:
+        """As Database.error."""
+        return StoreError(f"The session store's catalogue cannot be used: {' '.join(str(error.orig).split())}.")
+
+    def files(self) -> list[Path]:
+        """None that the store could reach."""
+        return []
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """As Database.alone, with a lock that falls with its holder's connection."""
+        try:
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            with connection:
+                connection.exec_driver_sql(f"SELECT pg_advisory_lock({STORE_LOCK})")
+                try:
+                    yield
+                finally:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({STORE_LOCK})")
+        except DBAPIError as error:
+            raise self.error(error) from error
