@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import FileIO
 from queue import SimpleQueue
 from threading import Lock
 
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor
 
 from engine.errors import CorruptChunk
+from engine.store.files import File, open_file
 from engine.store.segment import Segment
 
-THREADS = min(8, os.cpu_count() or 1, 2 + (os.cpu_count() or 1) // 4)
-"""Layers on their way at once; two overlap reading with copying, more feed a fast disk."""
+THREADS = min(16, os.cpu_count() or 1)
+"""Layers on their way at once: each reads, checks and copies, and one alone does so at the rate of one core."""
 BUFFER_BYTES = 8 << 20
 
 Layers = Sequence[tuple[Tensor, Tensor]]
@@ -49,14 +49,14 @@ class Restorer:
         for segment in segments:
             starts.append(starts[-1] + len(segment.tokens))
         failures: dict[int, CorruptChunk | OSError] = {}
-        files: dict[int, FileIO] = {}
+        files: dict[int, File] = {}
         done, lock = 0, Lock()
 
-        def descriptor(chunk: int) -> int:
+        def opened(chunk: int) -> File:
             with lock:
                 if chunk not in files:
-                    files[chunk] = FileIO(segments[chunk].path, "rb")
-                return files[chunk].fileno()
+                    files[chunk] = open_file(segments[chunk].path)
+                return files[chunk]
 
         def bring(job: int) -> None:
             nonlocal limit
@@ -64,7 +64,7 @@ class Restorer:
             if chunk >= limit:
                 return
             try:
-                self._bring(segments[chunk], descriptor(chunk), i, starts[chunk], layers[i])
+                self._bring(segments[chunk], opened(chunk), i, starts[chunk], layers[i])
             except (CorruptChunk, OSError) as error:
                 with lock:
                     failures[chunk] = error
@@ -86,11 +86,11 @@ class Restorer:
                 file.close()
         return done, failures.get(done)
 
-    def _bring(self, segment: Segment, descriptor: int, i: int, start: int, place: tuple[Tensor, Tensor]) -> None:
+    def _bring(self, segment: Segment, file: File, i: int, start: int, place: tuple[Tensor, Tensor]) -> None:
         heads, tokens, dim = segment.shape
         buffer = self._buffers.get()
         try:
-            for first, data in segment.rows(descriptor, i, lambda: buffer):
+            for first, data in segment.rows(file, i, lambda: buffer):
                 rows = segment.codec.decode(data.to(place[0].device), dim, segment.dtype)
                 while len(rows):  # the run may begin and end within a head
                     head, token = divmod(first, tokens)
