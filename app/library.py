@@ -233,9 +233,11 @@ class Library:
                 from engine.store import Store
 
                 quota = int(self.settings.store_quota_gb * 1e9)
-                secret, catalogue = self.settings.store_secret, self.settings.store_catalogue.get_secret_value()
-                root = self.settings.home / "sessions"
-                self._store = Store(root, quota_bytes=quota, key=secret, catalogue=catalogue)
+                here, secret = self.settings.home / "sessions", self.settings.store_secret
+                catalogue = self.settings.store_catalogue.get_secret_value() or (
+                    here / "catalog.db" if "://" in self.settings.store else None
+                )
+                self._store = Store(self.settings.store or here, quota_bytes=quota, key=secret, catalogue=catalogue)
             return self._store
 
     @contextmanager

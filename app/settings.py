@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     kv_salt: str = ""
     """Keeps the KV of who sets it apart from others' in one store; no request can set it."""
     store_quota_gb: float = Field(default=50.0, gt=0)
+    store: str = ""
+    """Another folder for the session store, or an object store's address: s3://bucket/folder."""
     store_catalogue: SecretStr = SecretStr("")
     """postgresql://user:password@host/database, where several machines share the session store."""
     store_key: SecretStr = SecretStr("")

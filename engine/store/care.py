@@ -45,8 +45,8 @@ def _read_through(segment: Segment) -> None:
 
 def reconcile(chunks: Chunks, sessions: Sessions, catalog: Catalog) -> None:
     """Let the catalogue know what the files are, where a crash or its loss set them apart."""
-    for folder in (sessions.folder, *chunks.folder.iterdir()):
-        sweep(folder)
+    sweep(sessions.folder)
+    sweep(chunks.folder)
     files = {path.stem for path in chunks.files()}
     known = catalog.keys()
     catalog.forget(known - files)

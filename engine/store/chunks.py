@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store.catalog import Catalog
+from engine.store.files import mark_used
 from engine.store.quarantine import Quarantine
 from engine.store.seal import Seal
 from engine.store.segment import Segment
@@ -66,7 +66,7 @@ class Chunks:
         try:
             for key in keys:
                 with contextlib.suppress(FileNotFoundError):
-                    os.utime(self.path(key), ns=(now, now))
+                    mark_used(self.path(key), now)
             self._catalog.touch(keys, now)
         except (OSError, StoreError) as error:
             log.warning("The session store could not note what was used: %s", error)

@@ -13,8 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from engine.errors import StoreError
-from engine.store.errors import CatalogueDamaged, ExtraMissing, StoreFull
-from engine.store.files import locked
+from engine.store.errors import CatalogueDamaged, ExtraMissing, StoreFull, refused
+from engine.store.files import elsewhere, locked, make_folder
 
 STORE_LOCK, WRITE_LOCK = 7_203_001, 7_203_002
 """PostgreSQL's advisory locks: one holder of the store, one writer of its catalogue."""
@@ -41,6 +41,19 @@ class Database(Protocol):
 
     def alone(self) -> AbstractContextManager[None]:
         """Hold the store's lock, against threads, processes and whoever else uses this database."""
+
+
+def database_at(place: str | Path) -> Database:
+    """The database of a file or an address; raises StoreError."""
+    if isinstance(place, str):
+        return PostgreSQL(place)
+    if elsewhere(place):
+        raise StoreError(f"The catalogue of {place.parent} must be elsewhere: a file here, or PostgreSQL.")
+    try:
+        make_folder(place.parent)
+    except OSError as error:
+        raise refused(f"The catalogue {place}", error) from error
+    return SQLite(place)
 
 
 class SQLite:

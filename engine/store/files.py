@@ -1,4 +1,7 @@
-"""Files that are whole or absent, whoever dies while writing them; and one lock for what must not interleave."""
+"""Files that are whole or absent, whoever dies while writing them; and one lock for what must not interleave.
+
+What takes a path takes a RemotePath in its place (engine.store.remote), which goes its own way to the same end.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,75 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
 
 SUFFIX = ".tmp"
+
+
+class Stat(NamedTuple):
+    """What is asked of a file's status."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_ctime: float
+
+
+class File(Protocol):
+    """A file opened for reading anywhere in it; threads may share it."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+
+    def read_at(self, offset: int, buffer: memoryview) -> bool:
+        """Fill the buffer from a place in the file; False where the file ends before."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
+class LocalFile(FileIO):
+    """A file on a disk of this machine."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return os.fstat(self.fileno()).st_size
+
+    def read_at(self, offset: int, buffer: memoryview) -> bool:
+        """As File.read_at; the system reads ahead in what it takes for one sequence."""
+        while buffer:
+            got = os.preadv(self.fileno(), [buffer], offset)
+            if not got:
+                return False
+            buffer, offset = buffer[got:], offset + got
+        return True
+
+
+def place(root: str | Path) -> Path:
+    """A folder, or where an address with :// leads; raises StoreError where none can."""
+    if "://" not in str(root):
+        return Path(root)
+    from engine.store.remote import RemotePath
+
+    return cast(Path, RemotePath.at(str(root)))
+
+
+def elsewhere(path: Any) -> Any:
+    """The path, where it is a RemotePath."""
+    return None if isinstance(path, Path) else path
+
+
+def open_file(path: Path) -> File:
+    """Open for reading; raises OSError."""
+    there = elsewhere(path)
+    return there.open_file() if there else LocalFile(path)
+
+
+def mark_used(path: Path, now: int) -> None:
+    """Note when a file was last used, in nanoseconds, where files can; raises OSError."""
+    if not elsewhere(path):
+        os.utime(path, ns=(now, now))
 
 
 def write_whole(path: Path, fill: Callable[[FileIO], None], check: Callable[[Path], None] | None = None) -> None:
@@ -19,6 +89,9 @@ def write_whole(path: Path, fill: Callable[[FileIO], None], check: Callable[[Pat
     The writer holds a lock on its temporary file, so that `sweep` knows the living from the dead. Raises OSError
     (a full disk, say) with nothing left behind.
     """
+    if there := elsewhere(path):
+        there.write_whole(fill, check)
+        return
     while True:
         temporary = path.parent / f".{secrets.token_hex(12)}{SUFFIX}"
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -46,29 +119,11 @@ def write_all(stream: FileIO, data: bytes | memoryview) -> None:
         view = view[stream.write(view) :]
 
 
-def read_into(stream: FileIO, buffer: memoryview) -> bool:
-    """Fill the buffer from the stream; False where the file ends before."""
-    while buffer:
-        got = stream.readinto(buffer)
-        if not got:
-            return False
-        buffer = buffer[got:]
-    return True
-
-
-def read_at(descriptor: int, offset: int, buffer: memoryview) -> bool:
-    """Fill the buffer from a place in the file, whoever else reads it; False where the file ends before."""
-    while buffer:
-        got = os.preadv(descriptor, [buffer], offset)
-        if not got:
-            return False
-        buffer, offset = buffer[got:], offset + got
-    return True
-
-
 def sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder; files that a living writer holds stay."""
-    for path in folder.glob(f".*{SUFFIX}"):
+    """Remove what killed writers left in a folder and below; files that a living writer holds stay."""
+    if elsewhere(folder):
+        return
+    for path in folder.rglob(f".*{SUFFIX}"):
         try:
             with path.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,7 +134,7 @@ def sweep(folder: Path) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make a folder for its owner only, durably; parents too."""
-    if not folder.is_dir():
+    if not elsewhere(folder) and not folder.is_dir():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_folder(folder.parent)
 

@@ -17,9 +17,8 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store.codecs import DTYPES, Codec, codec
-from engine.store.files import read_at, read_into
+from engine.store.files import File, open_file
 from engine.store.namespace import chunk_key, record_digest
 from engine.store.seal import PLAIN, Guard, Seal
 
@@ -64,16 +63,15 @@ class Segment:
     @classmethod
     def open(cls, path: Path, seal: Seal = PLAIN) -> Segment:
         """Read and check the header; raises CorruptChunk, or OSError where the file cannot be read at all."""
-        with FileIO(path, "rb") as stream:
-            preamble, end = bytearray(PREAMBLE), stream.seek(0, 2)
-            stream.seek(0)
-            if not read_into(stream, memoryview(preamble)) or preamble[:8] != seal.magic:
+        with closing(open_file(path)) as file:
+            preamble, end = bytearray(PREAMBLE), file.size
+            if not file.read_at(0, memoryview(preamble)) or preamble[:8] != seal.magic:
                 raise CorruptChunk(path, "it is not a chunk file of this version, or not sealed as this store's are")
             size = int.from_bytes(preamble[8:16], "little")
             if size > end - PREAMBLE:
                 raise CorruptChunk(path, "its header is cut off")
             header = bytearray(size)
-            whole = read_into(stream, memoryview(header))
+            whole = file.read_at(PREAMBLE, memoryview(header))
         guard, text = seal.guard(bytes(header[: seal.salt_bytes])), memoryview(header)[seal.salt_bytes :]
         unsealing = guard.unsealing(0)
         unsealing.unseal(text)
@@ -119,18 +117,11 @@ class Segment:
         """How its rows are written."""
         return codec(self.namespace["codec"])
 
-    @contextmanager
-    def opened(self) -> Iterator[int]:
-        """The file's descriptor, for `rows`."""
-        with FileIO(self.path, "rb") as stream:
-            yield stream.fileno()
-
-    def rows(self, descriptor: int, i: int, take: Callable[[], Tensor]) -> Iterator[tuple[int, Tensor]]:
+    def rows(self, file: File, i: int, take: Callable[[], Tensor]) -> Iterator[tuple[int, Tensor]]:
         """Layer i as runs of rows [N, row bytes], uint8, each with its first row's number.
 
         A run is as long as the buffer that `take` gives and lies in it. Only the end of the iteration says that all of
-        it was right: CorruptChunk is raised there where it was not, or OSError. Threads may share the descriptor (and
-        should, for the system reads ahead in what it takes for one sequence).
+        it was right: CorruptChunk is raised there where it was not, or OSError. Threads should share the file.
         """
         place, width = self.layers[i], self.codec.row_bytes(self.shape[2])
         unsealing, done = self.guard.unsealing(i + 1), 0
@@ -140,7 +131,7 @@ class Segment:
             if done < place.length:
                 buffer = take()
                 run = buffer[: min(place.length - done, len(buffer) // width * width)]
-            if not read_at(descriptor, self.payload + place.offset + done, run.numpy().data):
+            if not file.read_at(self.payload + place.offset + done, run.numpy().data):
                 raise CorruptChunk(self.path, f"layer {i} is cut off")
             unsealing.unseal(run.numpy().data)
             if run is not padding:
@@ -152,9 +143,9 @@ class Segment:
     def check(self) -> None:
         """Read and check every byte; raises CorruptChunk or OSError."""
         buffer = torch.empty(1 << 20, dtype=torch.uint8)
-        with self.opened() as descriptor:
+        with closing(open_file(self.path)) as file:
             for i in range(len(self.layers)):
-                deque(self.rows(descriptor, i, lambda: buffer), 0)
+                deque(self.rows(file, i, lambda: buffer), 0)
 
     def reopened(self) -> Segment | None:
         """The chunk as another process has written it anew since its header was read; None where none has."""
@@ -167,8 +158,8 @@ class Segment:
     def layer(self, i: int) -> tuple[Tensor, Tensor]:
         """Keys and values [Hkv, T, D] of one layer, checked, without reading the others; raises CorruptChunk."""
         buffer = torch.empty(self.layers[i].length, dtype=torch.uint8)
-        with self.opened() as descriptor:
-            ((_, rows),) = self.rows(descriptor, i, lambda: buffer)
+        with closing(open_file(self.path)) as file:
+            ((_, rows),) = self.rows(file, i, lambda: buffer)
         keys, values = self.codec.decode(rows, self.shape[2], self.dtype).view(2, *self.shape)
         return keys, values
 

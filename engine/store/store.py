@@ -12,10 +12,10 @@ from engine.errors import StoreError
 from engine.store.care import reconcile, verify
 from engine.store.catalog import open_catalog
 from engine.store.chunks import Chunks, entry
-from engine.store.database import PostgreSQL, SQLite
+from engine.store.database import database_at
 from engine.store.draft import Draft
 from engine.store.errors import SessionIncomplete, StoreFull, refused
-from engine.store.files import make_folder
+from engine.store.files import make_folder, place
 from engine.store.identity import Identity
 from engine.store.lookup import Lookup, Prefix
 from engine.store.manifest import Manifest
@@ -33,17 +33,22 @@ QUEUE_BYTES = 1 << 30
 class Store:
     """A folder of chunk files and its catalogue; several processes may use one folder (of a POSIX file system).
 
+    The folder may be an object store's (s3://bucket/folder); the catalogue is then elsewhere.
+
     Layout: <root>/chunks/<first two of key>/<key>.kv, sessions/*.session, catalog.db, store.json, quarantine/,
     lock.
     """
 
-    def __init__(self, root: Path, *, quota_bytes: int | None = None, key: str = "", catalogue: str = "") -> None:
+    def __init__(
+        self, root: str | Path, *, quota_bytes: int | None = None, key: str = "", catalogue: str | Path | None = None
+    ) -> None:
         """Open or make it, and put right what a killed process left; `key`, 64 hex digits, encrypts its files.
 
-        `catalogue` is the address of a PostgreSQL database, where several machines share the folder. Raises StoreError;
-        WrongKey where it was begun with another key or without one.
+        `catalogue` is another place for the SQLite file, or the address of a PostgreSQL database where several machines
+        share the folder. Raises StoreError; WrongKey where it was begun with another key or without one.
         """
-        self.root, self.quota_bytes, self.seal = root, quota_bytes, seal_of(key)
+        self.root = root = place(root)
+        self.quota_bytes, self.seal = quota_bytes, seal_of(key)
         self._writer = Writer(self._write_behind, QUEUE_BYTES)
         try:
             for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
@@ -51,7 +56,7 @@ class Store:
         except OSError as error:
             raise refused(f"The session store {root}", error) from error
         quarantine = Quarantine(root / "quarantine")
-        self._database = PostgreSQL(catalogue) if catalogue else SQLite(root / "catalog.db")
+        self._database = database_at(catalogue or root / "catalog.db")
         with self._locked():
             store = Identity.settle(root, self.seal.key_id).store
             self._catalog = open_catalog(self._database, store, quarantine)
