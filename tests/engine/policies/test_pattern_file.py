@@ -107,3 +107,15 @@ def test_auto_begins_where_it_pays_on_the_device_unless_told() -> None:
 def test_unknown_names_and_parameters_are_told(spec: str, message: str) -> None:
     with pytest.raises(UnknownPolicy, match=message):
         policy_by_name(spec)
+
+
+SHIPPED = sorted((Path(__file__).parents[3] / "data" / "patterns").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_patterns_are_whole(path: Path) -> None:
+    raw = json.loads(path.read_text())
+    patterns = read_patterns(path, layers=len(raw), heads=len(raw[0]))
+    assert all(len(layer) == len(raw[0]) for layer in raw)
+    assert all(p.a + p.b > 0 for layer in patterns for p in layer)
+    assert f"{path.name}" in (path.parent / "README.md").read_text()
