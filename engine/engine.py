@@ -30,7 +30,7 @@ from engine.provenance import Provenance
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:
-    from engine.store import Namespace, Store
+    from engine.store import Namespace, Plan, Store
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class PrefillStats:
     density: float | None
     recall: float | None
     miss_reason: str | None
+    plan: Plan | None = None
+    """What restoring and computing the kept prefix were expected to take."""
 
 
 @dataclass(slots=True)
@@ -140,12 +142,14 @@ class Engine:
         spans = chunk_spans(len(tokens), plan.chunk_tokens)
         cache = self.model.new_cache(len(tokens), plan.placement)
         started = time.perf_counter()
-        parent, reason = self._restore(tokens, spans, cache, cancel, on_progress)
+        parent, reason, expected = self._restore(tokens, spans, cache, cancel, on_progress)
         cached, restored = cache.length, time.perf_counter() - started
         started = time.perf_counter()
         density, recall = self._prefill(tokens, spans, plan, cache, parent, save, cancel, on_progress)
         seconds = time.perf_counter() - started
-        stats = PrefillStats(len(tokens), cached, seconds, restored, density, recall, reason)
+        if self.store is not None and cached < len(tokens):
+            self.store.computed(self.namespace, len(tokens) - cached, seconds)
+        stats = PrefillStats(len(tokens), cached, seconds, restored, density, recall, reason, expected)
         return Context(tokens, cache, stats)
 
     def generate(
@@ -253,7 +257,7 @@ class Engine:
         damaged = cache.length < prefix.tokens
         keys = [segment.key for segment, span in zip(prefix.segments, spans, strict=False) if span[1] <= cache.length]
         reason = f"tokens from {cache.length:,} on were damaged on disk" if damaged else prefix.miss_reason
-        return keys[-1] if keys else None, reason
+        return keys[-1] if keys else None, reason, plan
 
     def _prefill(
         self,

@@ -1,8 +1,9 @@
-"""Care: read everything and find what rotted; let the catalogue follow the files again."""
+"""Care: read everything and find what rotted; let the catalogue follow the files again; forget."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from engine.errors import CorruptChunk
 from engine.store.catalog import Catalog
@@ -65,3 +66,14 @@ def reconcile(chunks: Chunks, sessions: Sessions, catalog: Catalog) -> None:
         catalog.drop_session(name)
     for name in kept.keys() - named:
         catalog.name_session(name, kept[name].keys)
+
+
+def forget(chunks: Chunks, sessions: Sessions, catalog: Catalog, keys: Collection[str]) -> int:
+    """Delete chunks, whoever holds them, and the sessions that hold any of them; bytes freed."""
+    for manifest in sessions.all():
+        if not set(keys).isdisjoint(manifest.keys):
+            sessions.remove(manifest.name)
+            catalog.drop_session(manifest.name)
+    paths = {key: chunks.path(key) for key in keys}
+    sizes = [(key, path.stat().st_size) for key, path in paths.items() if path.exists()]
+    return chunks.delete(sizes, sum(size for _, size in sizes) + 1)

@@ -22,7 +22,17 @@ from engine.store.database import Database
 from engine.store.errors import CatalogueDamaged
 from engine.store.namespace import record_digest
 from engine.store.quarantine import Quarantine
-from engine.store.tables import SCHEMA, Base, CatalogueRow, ChunkRow, Entry, NamespaceRow, SessionChunkRow, SessionRow
+from engine.store.tables import (
+    SCHEMA,
+    Base,
+    CatalogueRow,
+    ChunkRow,
+    Entry,
+    NamespaceRow,
+    PacesRow,
+    SessionChunkRow,
+    SessionRow,
+)
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +167,21 @@ class Catalog:
             children[parent] -= 1
             if parent in rows and not children[parent] and parent not in held:
                 heapq.heappush(tails, turn(parent))
+
+    # -- paces --------------------------------------------------------------------------------------------------------
+
+    def paces(self, machine: str, namespace: str) -> tuple[float, ...] | None:
+        """How fast a machine was: bytes restored, seconds, tokens computed, seconds, times passed over."""
+        with self._reading() as db:
+            row = db.get(PacesRow, (machine, namespace))
+            if row is None:
+                return None
+            return row.restored, row.restored_seconds, row.computed, row.computed_seconds, row.passed
+
+    def keep_paces(self, machine: str, namespace: str, row: tuple[float, float, float, float, int]) -> None:
+        """Replace them."""
+        with self._writing() as db:
+            db.merge(PacesRow(**dict(zip(PacesRow.__table__.columns.keys(), (machine, namespace, *row), strict=True))))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 

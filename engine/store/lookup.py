@@ -29,6 +29,11 @@ class Prefix:
         """Tokens that these chunks hold."""
         return sum(len(s.tokens) for s in self.segments)
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of their layers."""
+        return sum(place.length for s in self.segments for place in s.layers)
+
 
 class Lookup:
     """Finds prefixes among the chunks, and fills memory with them."""

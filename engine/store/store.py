@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import StoreError
-from engine.store.care import reconcile, verify
+from engine.store.care import forget, reconcile, verify
 from engine.store.catalog import open_catalog
 from engine.store.chunks import Chunks, entry
 from engine.store.database import database_at
 from engine.store.draft import Draft
-from engine.store.errors import SessionIncomplete, StoreFull, refused
+from engine.store.errors import SessionIncomplete, refused
 from engine.store.files import make_folder, place
 from engine.store.identity import Identity
 from engine.store.lookup import Lookup, Prefix
 from engine.store.manifest import Manifest
-from engine.store.namespace import Namespace, chain_keys
+from engine.store.namespace import Namespace, chain_keys, record_digest
+from engine.store.planner import Plan, Planner
 from engine.store.quarantine import Quarantine
+from engine.store.quota import Quota
 from engine.store.restore import Layers, Restorer
 from engine.store.seal import seal_of
 from engine.store.sessions import Sessions
@@ -35,8 +37,7 @@ class Store:
 
     The folder may be an object store's (s3://bucket/folder); the catalogue is then elsewhere.
 
-    Layout: <root>/chunks/<first two of key>/<key>.kv, sessions/*.session, catalog.db, store.json, quarantine/,
-    lock.
+    Layout: <root>/chunks/<first two of key>/<key>.kv, sessions/*.session, quarantine/, store.json, catalog.db, lock.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Store:
         share the folder. Raises StoreError; WrongKey where it was begun with another key or without one.
         """
         self.root = root = place(root)
-        self.quota_bytes, self.seal = quota_bytes, seal_of(key)
+        self.seal = seal_of(key)
         self._writer = Writer(self._write_behind, QUEUE_BYTES)
         try:
             for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
@@ -63,6 +64,8 @@ class Store:
             self._chunks = Chunks(root / "chunks", self._catalog, quarantine, self.seal)
             self._sessions = Sessions(root / "sessions", quarantine, self.seal)
             self._lookup = Lookup(self._chunks, self._catalog, Restorer(), self._writer)
+            self._quota = Quota(quota_bytes, self._chunks, self._catalog, self._locked)
+            self._planner = Planner(self._catalog)
             reconcile(self._chunks, self._sessions, self._catalog)
 
     def close(self) -> None:
@@ -93,7 +96,20 @@ class Store:
         Each is verified; what lies behind them is undefined. A damaged chunk is set aside and ends it. `on_tokens` is
         called with how many there are as they grow; what it raises ends it too.
         """
-        return self._lookup.restore(prefix, layers, on_tokens)
+        started = time.perf_counter()
+        tokens = self._lookup.restore(prefix, layers, on_tokens)
+        if tokens and tokens == prefix.tokens:
+            namespace = record_digest(prefix.segments[0].namespace)
+            self._planner.restored(namespace, prefix.bytes, time.perf_counter() - started)
+        return tokens
+
+    def plan(self, namespace: Namespace, prefix: Prefix) -> Plan:
+        """Whether restoring a prefix is expected to be worth it, by what `restore` and `computed` measured so far."""
+        return self._planner.plan(namespace.digest, prefix.tokens, prefix.bytes)
+
+    def computed(self, namespace: Namespace, tokens: int, seconds: float) -> None:
+        """Learn how long it took to compute the KV of so many tokens."""
+        self._planner.computed(namespace.digest, tokens, seconds)
 
     def chunk_path(self, key: str) -> Path:
         """Where a chunk's file is, or would be."""
@@ -152,25 +168,12 @@ class Store:
             if self._chunks.has(key):
                 self._chunks.touch([key])
             else:
-                self._make_room(size, parent)
+                self._quota.make_room(size, parent)
                 make_folder(path.parent)
                 write(path)
             self._chunks.note(key, parent, namespace)
         except OSError as error:
             raise refused("A KV chunk", error) from error
-
-    def _make_room(self, size: int, parent: str | None) -> None:
-        """Evict what a new chunk needs gone, never what stands before it; StoreFull, and nothing gone, if in vain."""
-        if self.quota_bytes is None or self.usage() + size <= self.quota_bytes:
-            return
-        with self._locked():
-            over = self.usage() + size - self.quota_bytes
-            victims = list(self._catalog.victims(spare=parent))
-            if sum(freed for _, freed in victims) < over:
-                raise StoreFull(
-                    f"The session store's quota of {self.quota_bytes / 1e9:.2f} GB has no room for another KV chunk."
-                )
-            self._chunks.delete(victims, over)
 
     def evict(self, quota_bytes: int) -> int:
         """Delete unpinned chunks, least recently used and tail first, until `quota_bytes` suffice; bytes freed."""
@@ -234,13 +237,7 @@ class Store:
         """Delete chunks, whoever holds them, and the sessions that hold any of them; bytes freed."""
         self.flush()
         with self._locked():
-            for manifest in self._sessions.all():
-                if not set(keys).isdisjoint(manifest.keys):
-                    self._sessions.remove(manifest.name)
-                    self._catalog.drop_session(manifest.name)
-            paths = {key: self.chunk_path(key) for key in keys}
-            sizes = [(key, path.stat().st_size) for key, path in paths.items() if path.exists()]
-            return self._chunks.delete(sizes, sum(size for _, size in sizes) + 1)
+            return forget(self._chunks, self._sessions, self._catalog, keys)
 
     # -- care ---------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables; a catalogue of another one is made again from the files."""
 
 
@@ -56,6 +56,19 @@ class SessionChunkRow(Base):
     __tablename__ = "session_chunk"
     session: Mapped[str] = mapped_column(ForeignKey("session.name", ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class PacesRow(Base):
+    """How fast a machine restored bytes and computed tokens of a namespace (engine.store.planner)."""
+
+    __tablename__ = "paces"
+    machine: Mapped[str] = mapped_column(primary_key=True)
+    namespace: Mapped[str] = mapped_column(primary_key=True)
+    restored: Mapped[float]
+    restored_seconds: Mapped[float]
+    computed: Mapped[float]
+    computed_seconds: Mapped[float]
+    passed: Mapped[int]
 
 
 @dataclass(frozen=True, slots=True)
