@@ -239,13 +239,20 @@ class Engine:
         cache: KVCache | HostCache,
         cancel: CancelToken | None,
         on_progress: OnProgress | None,
-    ) -> tuple[str | None, str | None]:
-        """Fill the cache from the store; returns the last chunk's key and why it went no further."""
+    ) -> tuple[str | None, str | None, Plan | None]:
+        """Fill the cache from the store where that is worth it.
+
+        Returns the last chunk's key, why it went no further, and what it was expected to take.
+        """
         if self.store is None:
-            return None, None
+            return None, None, None
         if isinstance(cache, HostCache):
-            return None, "KV in host memory is not kept in the session store yet"
+            return None, "KV in host memory is not kept in the session store yet", None
         prefix = self.store.longest_prefix(self.namespace, tokens, spans)
+        plan = self.store.plan(self.namespace, prefix) if prefix.segments else None
+        if plan is not None and not plan.restores:
+            restoring, computing = plan.restore_seconds, plan.compute_seconds
+            return None, f"computing is expected to be faster: {computing:.1f} s, not {restoring:.1f} s", plan
 
         def restored(done: int) -> None:
             if cancel is not None:
