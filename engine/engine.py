@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -19,7 +19,7 @@ from engine.dual_chunk import DualChunkAttending
 from engine.errors import PromptTooLong, StoreError
 from engine.events import CancelToken, OnProgress, Progress
 from engine.generate import Generation
-from engine.host_cache import HostCache
+from engine.host_cache import PAGE, HostCache
 from engine.memory_plan import MemoryPlan, free_memory, plan_memory
 from engine.model import LanguageModel
 from engine.policies.base import Policy
@@ -110,6 +110,13 @@ class Engine:
             salt=self.store.seal.salted(self.salt) if self.store else self.salt,
         )
 
+    def namespace_of(self, plan: MemoryPlan) -> Namespace:
+        """The namespace of KV that goes where the plan says: e4m3 pages in host memory are kept as they are."""
+        if plan.placement == "device":
+            return self.namespace
+        codec = f"pages{PAGE}-{self.model.fingerprint.dtype}"
+        return replace(self.namespace, codec=codec, chunk_tokens=plan.chunk_tokens)
+
     def check_fits(self, tokens: int, reserve: int) -> None:
         """Raise PromptTooLong when tokens + reserve exceed the model's window."""
         if tokens + reserve > self.model.window:
@@ -142,13 +149,13 @@ class Engine:
         spans = chunk_spans(len(tokens), plan.chunk_tokens)
         cache = self.model.new_cache(len(tokens), plan.placement)
         started = time.perf_counter()
-        parent, reason, expected = self._restore(tokens, spans, cache, cancel, on_progress)
+        parent, reason, expected = self._restore(tokens, spans, plan, cache, cancel, on_progress)
         cached, restored = cache.length, time.perf_counter() - started
         started = time.perf_counter()
         density, recall = self._prefill(tokens, spans, plan, cache, parent, save, cancel, on_progress)
         seconds = time.perf_counter() - started
         if self.store is not None and cached < len(tokens):
-            self.store.computed(self.namespace, len(tokens) - cached, seconds)
+            self.store.computed(self.namespace_of(plan), len(tokens) - cached, seconds)
         stats = PrefillStats(len(tokens), cached, seconds, restored, density, recall, reason, expected)
         return Context(tokens, cache, stats)
 
@@ -236,6 +243,7 @@ class Engine:
         self,
         tokens: list[int],
         spans: list[tuple[int, int]],
+        placed: MemoryPlan,
         cache: KVCache | HostCache,
         cancel: CancelToken | None,
         on_progress: OnProgress | None,
@@ -246,10 +254,11 @@ class Engine:
         """
         if self.store is None:
             return None, None, None
-        if isinstance(cache, HostCache):
-            return None, "KV in host memory is not kept in the session store yet", None
-        prefix = self.store.longest_prefix(self.namespace, tokens, spans)
-        plan = self.store.plan(self.namespace, prefix) if prefix.segments else None
+        if why_not := _not_kept(placed):
+            return None, why_not, None
+        namespace = self.namespace_of(placed)
+        prefix = self.store.longest_prefix(namespace, tokens, spans)
+        plan = self.store.plan(namespace, prefix) if prefix.segments else None
         if plan is not None and not plan.restores:
             restoring, computing = plan.restore_seconds, plan.compute_seconds
             return None, f"computing is expected to be faster: {computing:.1f} s, not {restoring:.1f} s", plan
@@ -290,20 +299,32 @@ class Engine:
             segment = todo[i : i + together]
             part = tokens[segment[0][0] : segment[-1][1]]
             prefill_segment(self.model.decoder, cache, part, segment, attends=attends, cancel=cancel, report=report)
-            if save and self.store is not None and isinstance(cache, KVCache):
-                parent = self._save(parent, tokens, segment, cache)
+            if save and self.store is not None and not _not_kept(plan):
+                parent = self._save(self.namespace_of(plan), parent, tokens, segment, cache)
                 save = parent is not None
         return under.density, under.recall.mean
 
     def _save(
-        self, parent: str | None, tokens: list[int], segment: list[tuple[int, int]], cache: KVCache
+        self,
+        namespace: Namespace,
+        parent: str | None,
+        tokens: list[int],
+        segment: list[tuple[int, int]],
+        cache: KVCache | HostCache,
     ) -> str | None:
         """Hand a segment's chunks to the store, which writes them while the answer goes on."""
         assert self.store is not None
         try:
             for start, end in segment:
-                parent = self.store.save_later(self.namespace, parent, tokens[start:end], cache.span(start, end))
+                parent = self.store.save_later(namespace, parent, tokens[start:end], cache.span(start, end))
         except StoreError as error:
             log.warning("the session store did not take this prefill: %s", error)
             return None
         return parent
+
+
+def _not_kept(plan: MemoryPlan) -> str | None:
+    """Why the session store cannot keep KV that is placed so; None where it can."""
+    if plan.placement == "host" and plan.chunk_tokens % PAGE:
+        return f"pages of {PAGE} tokens are not kept in chunks of {plan.chunk_tokens:,}"
+    return None

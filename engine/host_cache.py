@@ -16,6 +16,7 @@ from transformers.cache_utils import Cache
 
 from engine.cache import KVLayer
 from engine.host_memory import host_memory
+from engine.paged_layer import PagedLayer
 from kernels import quantize_pages
 from kernels.fp8 import dequantize
 
@@ -124,6 +125,25 @@ class HostCache(Cache):  # type: ignore[misc]
         if self._side is not None:
             self._side.synchronize()
         self.length = min(self.length, tokens)
+
+    def fill(self, tokens: int) -> None:
+        """Take what was written for the first `tokens` tokens as it is."""
+        self.length = tokens
+
+    def span(self, start: int, end: int) -> list[PagedLayer]:
+        """The pages of tokens start..end, views; `start` is a page's."""
+        pages = slice(start // PAGE, -(-end // PAGE))
+        part = slice(start, pages.stop * PAGE)
+        return [
+            PagedLayer(
+                kept.keys[0, :, part],
+                kept.values[0, :, part],
+                kept.key_scales[0, :, pages],
+                kept.value_scales[0, :, pages],
+                kept.means[0, :, pages],
+            )
+            for kept in self.kept
+        ]
 
     def _take(self, i: int, start: int, end: int) -> None:
         layer, kept = self.layers[i], self.kept[i]

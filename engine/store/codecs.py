@@ -34,6 +34,9 @@ class Codec(Protocol):
     def row_bytes(self, dim: int) -> int:
         """Bytes of a row of `dim` values."""
 
+    def rows(self, heads: int, tokens: int) -> int:
+        """Rows of a layer's keys and values."""
+
     def encode(self, rows: Tensor) -> Tensor:
         """Rows [N, D] as uint8 [N, row_bytes]; raises StoreError where a value has no finite neighbour."""
 
@@ -41,8 +44,18 @@ class Codec(Protocol):
         """Rows [N, D] in `dtype` from uint8 [N, row_bytes]."""
 
 
+class ByToken:
+    """A row for each head and token of the keys, then of the values."""
+
+    __slots__ = ()
+
+    def rows(self, heads: int, tokens: int) -> int:
+        """As Codec.rows."""
+        return 2 * heads * tokens
+
+
 @dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(ByToken):
     """The values themselves, in their own type."""
 
     dtype: torch.dtype
@@ -62,7 +75,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaled:
+class Scaled(ByToken):
     """One byte a value, then the row's scale as bfloat16: value = byte · scale.
 
     |error| ≤ relative · |value| + absolute · the row's largest |value|, before the model's own type rounds it.
@@ -93,7 +106,7 @@ class Scaled:
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(ByToken):
     """Half a byte a value; scale and least value of each group of 32 as bfloat16: value = code · scale + least.
 
     |error| ≤ the group's (largest - least) / 29 + its largest |value| / 250 (the least value's own rounding).

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from engine.errors import StoreError
-from engine.store.codecs import DTYPES, Codec, codec
+from engine.paged_layer import PagedLayer
+from engine.store.codecs import DTYPES, Codec
 from engine.store.files import write_all, write_whole
 from engine.store.namespace import Namespace, chunk_key
-from engine.store.restore import Layers
+from engine.store.pages import Pages, layout
+from engine.store.restore import Layer, Layers
 from engine.store.seal import PLAIN, Seal, Sealing
 from engine.store.segment import ALIGN, PREAMBLE, padded
 
@@ -40,18 +42,20 @@ class Draft:
     ) -> Draft:
         """Copy what is to be kept; StoreError where it cannot be KV of these tokens under this namespace."""
         ids = tuple(int(t) for t in tokens)
-        shape = (namespace.kv_heads, len(ids), namespace.head_dim)
-        kinds = {(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for pair in layers for t in pair}
+        shape = room = (namespace.kv_heads, len(ids), namespace.head_dim)
+        kinds = {(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for layer in layers for t in layer[:2]}
+        how = layout(namespace.codec)
         dtype = namespace.codec if namespace.codec in DTYPES else namespace.dtype
-        if not ids or len(layers) != namespace.layers or kinds != {(shape, dtype)}:
+        if isinstance(how, Pages):
+            dtype, room = "float8_e4m3fn", (shape[0], -(-shape[1] // how.page) * how.page, shape[2])
+        if not ids or len(layers) != namespace.layers or kinds != {(room, dtype)}:
             raise StoreError(
                 f"A KV chunk was not kept: {len(layers)} layers of {sorted(kinds)} are not "
-                f"{namespace.layers} of {shape} in {dtype}."
+                f"{namespace.layers} of {room} in {dtype}."
             )
-        how = codec(namespace.codec)
-        written = tuple(_written(how, keys, values) for keys, values in layers)
+        written = tuple(_written(how, layer, len(ids)) for layer in layers)
         key = chunk_key(namespace.digest, parent, ids)
-        return cls(key, parent, namespace.record(), ids, layers[0][0].dtype, shape, written, seal)
+        return cls(key, parent, namespace.record(), ids, DTYPES[namespace.dtype], shape, written, seal)
 
     @property
     def size(self) -> int:
@@ -106,8 +110,11 @@ class Draft:
 
 
 @torch.inference_mode()
-def _written(how: Codec, keys: Tensor, values: Tensor) -> Tensor:
+def _written(how: Codec | Pages, layer: Layer, tokens: int) -> Tensor:
     """A layer's bytes, in memory of their own; the layer becomes what they say where they say less."""
+    if isinstance(how, Pages):
+        return how.encode(PagedLayer(*layer), tokens).view(-1)
+    keys, values = layer[:2]
     dim = keys.shape[-1]
     rows = how.encode(torch.stack((keys, values)).view(-1, dim))
     if not how.exact:

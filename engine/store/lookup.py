@@ -92,8 +92,7 @@ class Lookup:
                 on_tokens(start + sum(len(s.tokens) for s in segments[done : done + chunks]))
 
         while done < len(segments):
-            places = [(keys[:, start:], values[:, start:]) for keys, values in layers]
-            more, error = self.restorer.restore(segments[done:], places, on_chunk=report)
+            more, error = self.restorer.restore(segments[done:], layers, start=start, on_chunk=report)
             start += sum(len(s.tokens) for s in segments[done : done + more])
             done += more
             if isinstance(error, OSError):  # evicted meanwhile, or unreadable for now

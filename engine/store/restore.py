@@ -12,15 +12,18 @@ import torch
 from torch import Tensor
 
 from engine.errors import CorruptChunk
+from engine.paged_layer import PagedLayer
 from engine.store.files import File, open_file
+from engine.store.pages import Pages
 from engine.store.segment import Segment
 
 THREADS = min(16, os.cpu_count() or 1)
 """Layers on their way at once: each reads, checks and copies, and one alone does so at the rate of one core."""
 BUFFER_BYTES = 8 << 20
 
-Layers = Sequence[tuple[Tensor, Tensor]]
-"""Keys and values [Hkv, T, D] of each layer."""
+Layer = tuple[Tensor, Tensor] | PagedLayer
+"""Keys and values [Hkv, T, D] of a layer."""
+Layers = Sequence[Layer]
 
 
 class Restorer:
@@ -36,16 +39,21 @@ class Restorer:
         self._allocating = Lock()
 
     def restore(
-        self, segments: Sequence[Segment], layers: Layers, *, on_chunk: Callable[[int], None] | None = None
+        self,
+        segments: Sequence[Segment],
+        layers: Layers,
+        *,
+        start: int = 0,
+        on_chunk: Callable[[int], None] | None = None,
     ) -> tuple[int, CorruptChunk | OSError | None]:
-        """Fill `layers` from their first token on with these chunks.
+        """Fill `layers` from token `start` on with these chunks.
 
         Returns how many chunks are there, whole and verified, and why not the next one; what lies behind them is
         undefined. `on_chunk` is called with that number as it grows, in the caller's thread; what it raises ends it.
         """
         self._allocate(layers[0][0].is_cuda)
         count, limit = len(segments[0].layers), len(segments)
-        starts = [0]
+        starts = [start]
         for segment in segments:
             starts.append(starts[-1] + len(segment.tokens))
         failures: dict[int, CorruptChunk | OSError] = {}
@@ -86,12 +94,16 @@ class Restorer:
                 file.close()
         return done, failures.get(done)
 
-    def _bring(self, segment: Segment, file: File, i: int, start: int, place: tuple[Tensor, Tensor]) -> None:
+    def _bring(self, segment: Segment, file: File, i: int, start: int, place: Layer) -> None:
         heads, tokens, dim = segment.shape
+        how = segment.layout
         buffer = self._buffers.get()
         try:
             for first, data in segment.rows(file, i, lambda: buffer):
-                rows = segment.codec.decode(data.to(place[0].device), dim, segment.dtype)
+                if isinstance(how, Pages):
+                    how.put(data, first, tokens, PagedLayer(*place), start)
+                    continue
+                rows = how.decode(data.to(place[0].device), dim, segment.dtype)
                 while len(rows):  # the run may begin and end within a head
                     head, token = divmod(first, tokens)
                     n = min(len(rows), tokens - token)

@@ -29,6 +29,7 @@ from engine.errors import CorruptChunk, StoreError
 from engine.store.codecs import DTYPES, Codec, codec
 from engine.store.files import File, open_file
 from engine.store.namespace import chunk_key, record_digest
+from engine.store.pages import Pages, layout
 from engine.store.seal import PLAIN, Guard, Seal
 
 ALIGN = 4096
@@ -103,18 +104,23 @@ class Segment:
                 seal,
                 guard,
             )
-            width = segment.codec.row_bytes(dim)
+            size = segment.layout.rows(heads, tokens) * segment.layout.row_bytes(dim)
         except (ValueError, KeyError, TypeError, StoreError) as error:
             raise CorruptChunk(path, f"its header cannot be understood: {error!r}") from error
         if tokens != len(segment.tokens) or not segment.layers:
             raise CorruptChunk(path, "its shape does not fit its tokens")
-        if any(place.length != 2 * heads * tokens * width for place in segment.layers):
+        if any(place.length != size for place in segment.layers):
             raise CorruptChunk(path, "its layers are not as long as its shape says")
         return segment
 
     @property
-    def codec(self) -> Codec:
+    def layout(self) -> Codec | Pages:
         """How its rows are written."""
+        return layout(self.namespace["codec"])
+
+    @property
+    def codec(self) -> Codec:
+        """How its rows are written, where each is one token's; raises StoreError."""
         return codec(self.namespace["codec"])
 
     def rows(self, file: File, i: int, take: Callable[[], Tensor]) -> Iterator[tuple[int, Tensor]]:
@@ -123,7 +129,7 @@ class Segment:
         A run is as long as the buffer that `take` gives and lies in it. Only the end of the iteration says that all of
         it was right: CorruptChunk is raised there where it was not, or OSError. Threads should share the file.
         """
-        place, width = self.layers[i], self.codec.row_bytes(self.shape[2])
+        place, width = self.layers[i], self.layout.row_bytes(self.shape[2])
         unsealing, done = self.guard.unsealing(i + 1), 0
         padding = torch.empty(padded(place.length) - place.length, dtype=torch.uint8)
         while done < place.length + len(padding):
