@@ -29,7 +29,7 @@ from tests.engine.store.samples import (
 STEPS = (os.path.join("engine", "store"), os.path.join("sqlalchemy", "engine", "default.py"))
 
 
-def _save_and_die(root: Path, tokens: list[int], step: int, pipe: Connection) -> None:
+def save_and_die(root: Path, tokens: list[int], step: int, pipe: Connection) -> None:
     """Save a context; kill -9 oneself at the given call that the store or its database makes."""
     store, calls = Store(root), 0
 
@@ -54,13 +54,13 @@ def test_a_writer_killed_at_any_step_of_a_save_leaves_nothing_partial_and_nothin
     tmp_path: Path, points: int
 ) -> None:
     tokens = list(range(32))
-    child, pipe = started(_save_and_die, tmp_path / "dry", tokens, 0)
+    child, pipe = started(save_and_die, tmp_path / "dry", tokens, 0)
     steps = pipe.recv()
     child.join()
     kept: list[int] = []
     for n in range(points):
         root = tmp_path / str(n)
-        child, _ = started(_save_and_die, root, tokens, 1 + n * (steps - 1) // (points - 1))
+        child, _ = started(save_and_die, root, tokens, 1 + n * (steps - 1) // (points - 1))
         child.join()
         assert child.exitcode == -signal.SIGKILL
         store = Store(root)

@@ -1,4 +1,4 @@
-"""Any order of saving, reading, damage, eviction, crashes and restarts, against a model of a few lines."""
+"""Any order of saves, loads, edits, damage, evictions, kills, crashes and opens, against a model of a few lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -13,17 +14,24 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from engine.prefill import chunk_spans
 from engine.store import Store
 from engine.store.errors import SessionIncomplete
-from tests.engine.store.samples import NAMESPACE, chunk_files, chunk_path, flip, found, kv, leftovers
+from engine.store.namespace import chain_keys
+from tests.engine.store.samples import NAMESPACE, chunk_files, chunk_path, flip, found, kv, leftovers, started
+from tests.engine.store.test_kills import save_and_die
 
 Chain = tuple[int, ...]
 CORPORA: tuple[Chain, ...] = ((1, 2, 3), (1, 2, 4), (1, 5), (6,), (6, 6, 6, 6))
 """Contexts as chunks of one repeated token; some begin alike."""
 
-corpora = st.sampled_from(CORPORA)
+corpora = st.integers(0, 11)
+"""Which of the corpora there are by then."""
 
 
 def tokens_of(chain: Chain) -> list[int]:
     return [token for token in chain for _ in range(16)]
+
+
+def spans_of(chain: Chain) -> list[tuple[int, int]]:
+    return chunk_spans(16 * len(chain), 16)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -33,6 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.root = Path(tempfile.mkdtemp())
         self.stores = [Store(self.root / "store"), Store(self.root / "store")]  # as two processes would have it
+        self.corpora = list(CORPORA)
         self.keys: dict[Chain, str] = {}
         self.kept: set[Chain] = set()
         self.damaged: set[Chain] = set()
@@ -43,11 +52,15 @@ class StoreMachine(RuleBasedStateMachine):
             store.close()
         shutil.rmtree(self.root)
 
+    def corpus(self, n: int) -> Chain:
+        return self.corpora[n % len(self.corpora)]
+
     def path(self, chain: Chain) -> Path:
         return chunk_path(self.stores[0], self.keys[chain])
 
-    @rule(who=st.integers(0, 1), corpus=corpora, upto=st.integers(1, 4), later=st.booleans())
-    def save(self, who: int, corpus: Chain, upto: int, later: bool) -> None:
+    @rule(who=st.integers(0, 1), n=corpora, upto=st.integers(1, 4), later=st.booleans())
+    def save(self, who: int, n: int, upto: int, later: bool) -> None:
+        corpus = self.corpus(n)
         parent, save = None, self.stores[who].save_later if later else self.stores[who].save
         for i in range(min(upto, len(corpus))):
             chain, tokens = corpus[: i + 1], tokens_of(corpus[: i + 1])
@@ -56,9 +69,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.kept.add(chain)  # what is kept and damaged stays so: only reading tells
         self.stores[who].flush()
 
-    @rule(who=st.integers(0, 1), corpus=corpora)
-    def load(self, who: int, corpus: Chain) -> None:
-        expected = 0
+    @rule(who=st.integers(0, 1), n=corpora)
+    def load(self, who: int, n: int) -> None:
+        corpus, expected = self.corpus(n), 0
         for i in range(len(corpus)):
             chain = corpus[: i + 1]
             if chain not in self.kept:
@@ -69,6 +82,31 @@ class StoreMachine(RuleBasedStateMachine):
                 break
             expected += 16
         assert found(self.stores[who], tokens_of(corpus)) == expected
+
+    @rule(n=corpora, at=st.integers(0, 3), to=st.integers(7, 8))
+    def edit(self, n: int, at: int, to: int) -> None:
+        """One document of a corpus changes: what stands behind it is another chain."""
+        corpus = self.corpus(n)
+        at %= len(corpus)
+        edited = (*corpus[:at], to, *corpus[at + 1 :])
+        if edited not in self.corpora:
+            self.corpora.append(edited)
+
+    @rule(who=st.integers(0, 1), n=corpora, upto=st.integers(1, 4), call=st.integers(1, 700))
+    def kill(self, who: int, n: int, upto: int, call: int) -> None:
+        """Another process saves and is killed at one of its calls; a store opened after it finds all in order."""
+        corpus = self.corpus(n)[:upto]
+        child, _ = started(save_and_die, self.stores[0].root, tokens_of(corpus), call)
+        child.join()
+        self.stores[who].close()
+        self.stores[who] = Store(self.stores[0].root)  # while the other stays open
+        there = {p.stem for p in chunk_files(self.stores[0])}
+        chains = [corpus[: i + 1] for i in range(len(corpus))]
+        self.keys.update(zip(chains, chain_keys(NAMESPACE.digest, tokens_of(corpus), spans_of(corpus)), strict=True))
+        saved = [self.keys[chain] in there for chain in chains]
+        assert saved == sorted(saved, reverse=True)  # in order
+        assert all(self.keys[chain] in there for chain in self.kept)
+        self.kept.update(chain for chain, is_there in zip(chains, saved, strict=True) if is_there)
 
     @precondition(lambda self: self.kept - self.damaged)
     @rule(data=st.data())
@@ -105,12 +143,13 @@ class StoreMachine(RuleBasedStateMachine):
     def ancestors(self, chains: set[Chain]) -> set[Chain]:
         return {chain[:n] for chain in chains for n in range(1, len(chain) + 1)}
 
-    @rule(who=st.integers(0, 1), corpus=corpora)
-    def pin(self, who: int, corpus: Chain) -> None:
+    @rule(who=st.integers(0, 1), n=corpora)
+    def pin(self, who: int, n: int) -> None:
+        corpus = self.corpus(n)
         tokens = tokens_of(corpus)
         whole = all(corpus[: i + 1] in self.kept for i in range(len(corpus)))
         try:
-            self.stores[who].pin(str(corpus), NAMESPACE, tokens, chunk_spans(len(tokens), 16))
+            self.stores[who].pin(str(corpus), NAMESPACE, tokens, spans_of(corpus))
         except SessionIncomplete:
             assert not whole
         else:
@@ -151,10 +190,19 @@ class StoreMachine(RuleBasedStateMachine):
             assert {m.name for m in store.sessions()} == {str(corpus) for corpus in self.pinned}
 
 
-StoreMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+class LongMachine(StoreMachine):
+    """The same, for longer."""
+
+
+SETTINGS = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+StoreMachine.TestCase.settings = SETTINGS
+LongMachine.TestCase.settings = settings(SETTINGS, max_examples=200)
 
 
 class TestStoreMachine(StoreMachine.TestCase):
     """Whatever happens in whatever order, what comes back is what was saved, or nothing."""
+
+
+@pytest.mark.slow
+class TestLongMachine(LongMachine.TestCase):
+    """The same 200 times."""
