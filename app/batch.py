@@ -155,9 +155,9 @@ class _Group:
         cancel: CancelToken | None,
     ) -> None:
         self._engine, self._collection, self._mode = engine, collection, mode
-        self._sampling, self._cancel = sampling, cancel
+        self._sampling, self._cancel, self._everything = sampling, cancel, everything
         self._longest = max((q.question for q in everything), key=len)
-        # by all questions, answered ones too: how many are decoded together must not depend on where a run was killed
+        # by all questions, answered ones too: what is computed together must not depend on where a run was killed
         self._slots = min(SLOTS, 1 << (len(everything) - 1).bit_length())
 
     def run(self, waiting: Sequence[Question]) -> Iterator[BatchAnswer]:
@@ -178,19 +178,19 @@ class _Group:
             yield from self._together(prepared, shared, sound)
 
     def _together(self, prepared: Prepared, context: Context, sound: Sequence[Question]) -> Iterator[BatchAnswer]:
-        engine, fitting = self._engine, []
+        fitting: list[Question] = []
         tails: dict[int, list[int]] = {}
         for question in sound:
-            _, tail = self._collection.frame(engine, question.question, ())
+            tail = self._tail(question)
             try:
-                engine.check_fits(len(context.tokens) + len(tail), self._sampling.max_new_tokens)
+                self._engine.check_fits(len(context.tokens) + len(tail), self._sampling.max_new_tokens)
             except Exception as error:
                 yield failed(question, sentence_of(error))
                 continue
             tails[question.index] = tail
             fitting.append(question)
         asked = {q.index: q for q in fitting}
-        for reply in self._replies(context, fitting, [tails[q.index] for q in fitting]):
+        for reply in self._replies(context, fitting, tails):
             question = asked[reply.index]
             yield self._finished(question, replace(prepared, tail=tails[question.index]), context, reply)
 
@@ -199,30 +199,38 @@ class _Group:
         try:
             prepared = self._prepare(question.question)
             context = self._context(prepared)
-            (reply,) = self._replies(context, [question], [prepared.tail])
+            reply = self._reply(context, question, prepared.tail)
         except Exception as error:
             return failed(question, sentence_of(error))
         return self._finished(question, prepared, context, reply)
 
-    def _replies(
-        self, context: Context, questions: Sequence[Question], tails: Sequence[Sequence[int]]
-    ) -> Iterator[Reply]:
-        """Decode behind the context: all together, a single one by itself."""
-        if len(questions) == 1:
-            yield self._reply(context, questions[0], tails[0])
+    def _replies(self, context: Context, questions: Sequence[Question], tails: dict[int, list[int]]) -> Iterator[Reply]:
+        """Decode behind the context: all together, or by itself what is the only question of its collection."""
+        if self._slots == 1:
+            yield from (self._reply(context, question, tails[question.index]) for question in questions)
             return
-        places = {q.index: n for n, q in enumerate(questions)}
+        longest = self._longest_tail(context)
         for run in _runs(questions, by_index=self._sampling.temperature > 0):
             batch = self._engine.batch(
                 context,
-                [tails[places[q.index]] for q in run],
+                [tails[q.index] for q in run],
                 sampling=self._sampling,
                 slots=self._slots,
+                longest=longest,
                 first_index=run[0].index,
                 cancel=self._cancel,
             )
             for reply in batch:
                 yield replace(reply, index=run[reply.index - run[0].index].index)
+
+    def _longest_tail(self, context: Context) -> int:
+        """Tokens of the longest question that fits, answered ones too: each slot has room for it."""
+        room = self._engine.model.window - len(context.tokens) - self._sampling.max_new_tokens
+        sound = (q for q in self._everything if q.fault is None and q.question.strip())
+        return max((n for q in sound if (n := len(self._tail(q))) <= room), default=0)
+
+    def _tail(self, question: Question) -> list[int]:
+        return self._collection.frame(self._engine, question.question, ())[1]
 
     def _reply(self, context: Context, question: Question, tail: Sequence[int]) -> Reply:
         s = self._sampling

@@ -56,7 +56,8 @@ class Batch:
     """Iterate it for replies, in the order in which they are finished.
 
     Each question is sampled with a seed of its own (seed + index) and always among the same number of slots, so its
-    answer does not depend on which questions happen to run beside it.
+    answer does not depend on which questions happen to run beside it; `longest` (tokens of the longest suffix of all
+    runs that must compute alike) keeps a slot's room from depending on them too.
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class Batch:
         *,
         sampling: Sampling,
         slots: int = SLOTS,
+        longest: int = 0,
         chunk_tokens: int = 1024,
         first_index: int = 0,
         cancel: CancelToken | None = None,
     ) -> None:
         self._model, self._sampling, self._cancel = model, sampling, cancel
         self._waiting = deque(enumerate(suffixes, first_index))
-        longest = max((len(s) for s in suffixes), default=0) + sampling.max_new_tokens
+        longest = max(longest, *(len(s) for s in suffixes), 0) + sampling.max_new_tokens
         self._decoding = Decoding(
             model, prefix, batch=slots, capacity=-(-longest // ROUND) * ROUND, chunk_tokens=chunk_tokens
         )

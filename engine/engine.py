@@ -198,15 +198,17 @@ class Engine:
         *,
         sampling: Sampling | None = None,
         slots: int = SLOTS,
+        longest: int = 0,
         first_index: int = 0,
         cancel: CancelToken | None = None,
     ) -> Batch:
         """The answers to many suffixes behind one context, decoded together; an iterable of Reply as they finish.
 
-        `first_index` numbers the first suffix. Raises PromptTooLong before any work where one does not fit.
+        `first_index` numbers the first suffix, `longest` makes several such calls compute alike (see Batch). Raises
+        PromptTooLong before any work where one does not fit.
         """
         sampling = sampling or Sampling()
-        longest = max((len(suffix) for suffix in suffixes), default=0)
+        longest = max(longest, *(len(suffix) for suffix in suffixes), 0)
         self.check_fits(len(context.tokens) + longest, sampling.max_new_tokens)
         return Batch(
             self.model,
@@ -214,6 +216,7 @@ class Engine:
             suffixes,
             sampling=sampling,
             slots=slots,
+            longest=longest,
             chunk_tokens=self.chunk_tokens,
             first_index=first_index,
             cancel=cancel,

@@ -43,8 +43,9 @@ def decode_attention(
 def _few(
     q: Tensor, k: Tensor, v: Tensor, sizes: Problem, kv_lens: Tensor | None, mass_block: int | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Every query sees every key of its sequence."""
-    longest = sizes.kv_len if kv_lens is None else int(kv_lens.max())
+    """Every query sees every key of its sequence. Of several sequences none is cut to the longest of the others: what
+    one gives must not depend, not even by rounding, on which stand beside it."""
+    longest = int(kv_lens[0]) if kv_lens is not None and sizes.batch == 1 else sizes.kv_len
     rows = (q * sizes.scale).reshape(sizes.batch * sizes.kv_heads, -1, sizes.head_dim)
     k, v = (x[:, :, :longest].reshape(-1, longest, sizes.head_dim) for x in (k, v))
     scores = (rows @ k.transpose(1, 2)).float()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow
 import pytest
+import torch
 from pyarrow import parquet
 
 from app.batch import BatchProgress, Question, answer_batch
@@ -26,6 +27,7 @@ from app.settings import Settings
 from engine.errors import Cancelled
 from engine.events import CancelToken
 from engine.sampling import Sampling
+from kernels import decode_attention
 from tests.app.serving import NOTES
 from tests.conftest import ROOT
 
@@ -205,6 +207,18 @@ def test_scores_are_those_of_reading_comprehension() -> None:
     assert made.token_f1 == pytest.approx(2 * 2 / (4 + 2))
     assert score("An Ilse  Varga!", (), "the ilse varga", None).exact_match == 1
     assert score("x", (), None, None).token_f1 is None
+
+
+def test_a_decode_step_gives_a_question_the_same_whatever_stands_beside_it() -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(4, heads, keys, 64).bfloat16() for heads, keys in ((9, 1), (3, 128), (3, 128)))
+    for own in range(30, 70, 3):
+        seen = []
+        for beside in (own, own + 1, own + 20, 127):
+            lens = torch.tensor([own, beside, beside, beside], dtype=torch.int32)
+            out, lse, _ = decode_attention(q, k, v, kv_lens=lens)
+            seen.append((out[0], lse[0]))
+        assert all(torch.equal(o, seen[0][0]) and torch.equal(s, seen[0][1]) for o, s in seen[1:])
 
 
 def test_two_kills_lose_and_double_nothing(shore: Library, home: Path, tmp_path: Path) -> None:
