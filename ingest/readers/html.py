@@ -55,6 +55,12 @@ BLOCK = {
     "ul",
     "br",
 }
+ROUND_ABOUT = {"navigation", "search", "contentinfo", "banner"}
+"""ARIA roles of what stands around a page's main part."""
+IS_MAIN = "self::main or @role='main'"
+MAIN = f".//*[{IS_MAIN}]"
+OWN_LINKS = 0.9
+"""Share of links within the page that makes a navigation its own table of contents."""
 HEADINGS = {f"h{i}": i for i in range(1, 7)}
 BULLET = "- "
 KNOWN = re.compile(rb"iso|windows|cp\d|koi8|shift|x-sjis|sjis|euc|gb|big5|mac|tis|latin|(?:us-)?ascii", re.IGNORECASE)
@@ -81,12 +87,29 @@ def read(data: bytes, name: str) -> Content:
 
 
 def words(root: html.HtmlElement) -> str:
-    """What a browser would show of a tree whose tags have no namespace."""
+    """What a browser would show of a tree whose tags have no namespace.
+
+    Where a page says which is its main part, the links to other pages, the search box and the foot around it are left
+    out; each page of a site repeats them.
+    """
     out: list[str] = []
+    if root.xpath(f"boolean({MAIN})"):
+        _drop_round_about(root)
     _walk(root, out)
     lines = [re.sub(r"[ \t]+$", "", line) for line in "".join(out).split("\n")]
     body = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
     return body + "\n" if body else ""
+
+
+def _drop_round_about(root: html.HtmlElement) -> None:
+    """Take out what stands around the main part, but for the page's own table of contents."""
+    for element in root.xpath(f".//nav[not(ancestor::*[{IS_MAIN}])] | .//*[@role and not(ancestor::*[{IS_MAIN}])]"):
+        if (element.tag != "nav" and element.get("role") not in ROUND_ABOUT) or element.xpath(f"boolean({MAIN})"):
+            continue
+        links = element.xpath(".//a/@href")
+        here = sum(link.startswith("#") for link in links)
+        if not links or here < OWN_LINKS * len(links):
+            element.drop_tree()
 
 
 def _decode(data: bytes) -> tuple[str, Verdict]:

@@ -12,6 +12,7 @@ from typing import Any
 from ingest.document import Page, Verdict
 from ingest.errors import Unreadable
 from ingest.readers.content import Content
+from ingest.readers.running_heads import without_running_heads
 
 SECONDS = 120
 MEGABYTES = 4096
@@ -43,8 +44,9 @@ def read(data: bytes, name: str) -> Content:
     parts: list[str] = []
     pages: list[Page] = []
     at = 0
-    for index, (raw, label) in enumerate(zip(found["pages"], found["labels"], strict=True)):
-        body = _clean(raw).strip("\n") + "\n"
+    bodies = without_running_heads([_clean(raw) for raw in found["pages"]], found["labels"])
+    for index, (text, label) in enumerate(zip(bodies, found["labels"], strict=True)):
+        body = text.strip("\n") + "\n"
         pages.append(Page(index, label, at, at + len(body)))
         parts.append(body)
         at += len(body)

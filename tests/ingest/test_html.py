@@ -65,3 +65,12 @@ def test_nesting_too_deep_to_parse_is_skipped_rather_than_cut() -> None:
 
 def test_a_page_without_words_is_empty() -> None:
     assert read_bytes(b"<html><body><script>x()</script></body></html>", "a.html").verdict.reason == "it is empty"
+
+
+def test_what_surrounds_a_page_is_left_out_and_its_own_contents_are_kept() -> None:
+    page = """<body><div role="navigation"><a href="other.html">Other page</a></div><nav><a href="#one">One</a></nav>
+    <div role="main"><h1 id="one">One</h1><nav>Inside</nav><p>Text.</p></div><div role="search">Find</div></body>"""
+    made = read_bytes(page.encode(), "a.html").text
+    assert made == "One\n\n# One\n\nInside\nText.\n"
+    alone = page.replace('role="main"', "")  # a page that names no main part is read whole
+    assert "Other page" in read_bytes(alone.encode(), "a.html").text

@@ -10,6 +10,7 @@ from pypdf import PdfReader, PdfWriter
 
 from ingest import read_bytes
 from ingest.readers import pdf as reader
+from ingest.readers.running_heads import without_running_heads
 from tests.ingest.pdfs import pdf
 
 
@@ -94,3 +95,23 @@ def test_a_reader_that_wants_too_much_memory_fails_alone(monkeypatch: pytest.Mon
 
 def test_ligatures_and_line_end_hyphens_are_spelled_out() -> None:
     assert reader._clean("e\ufb03cient o\ufb00er\r\nexam\ufffe\r\nple \ud800") == "efficient offer\nexam-\nple \ufffd"
+
+
+def test_running_heads_and_feet_go_and_their_first_words_stay() -> None:
+    pages = [f"The Book of Ferries\nText {word} of the page.\n{n + 1} Chapter" for n, word in enumerate("abcdef")]
+    left = without_running_heads(pages, [str(n + 1) for n in range(6)])
+    assert left[0] == "The Book of Ferries\nText a of the page.\n1 Chapter"  # said nowhere else: kept once
+    assert left[1:] == [f"Text {word} of the page." for word in "bcdef"]
+
+
+def test_a_foot_that_repeats_a_heading_goes_everywhere() -> None:
+    pages = [f"1. Ferries\nText {word} of this page.\n{n + 1} 1. Ferries" for n, word in enumerate("abcd")]
+    left = without_running_heads(pages, [str(n + 1) for n in range(4)])
+    assert sum("Ferries" in page for page in left) == 1
+    assert all(f"Text {word} of this page." in page for word, page in zip("abcd", left, strict=True))
+
+
+def test_lines_that_do_not_run_stay() -> None:
+    pages = ["One line.\nTwo", "Another\nThree", "More\n4", "And\nmore", "The\nend"]
+    assert without_running_heads(pages, list("12345")) == pages
+    assert without_running_heads(["Same\na", "Same\nb"], ["1", "2"]) == ["Same\na", "Same\nb"]  # too few to tell
