@@ -233,11 +233,9 @@ class Library:
                 from engine.store import Store
 
                 quota = int(self.settings.store_quota_gb * 1e9)
-                here, secret = self.settings.home / "sessions", self.settings.store_secret
-                catalogue = self.settings.store_catalogue.get_secret_value() or (
-                    here / "catalog.db" if "://" in self.settings.store else None
-                )
-                self._store = Store(self.settings.store or here, quota_bytes=quota, key=secret, catalogue=catalogue)
+                here, s = self.settings.home / "sessions", self.settings
+                catalogue = s.store_catalogue.get_secret_value() or s.store_catalogue_here
+                self._store = Store(s.store or here, quota_bytes=quota, key=s.store_secret, catalogue=catalogue)
             return self._store
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,13 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=64, ge=0)
     """How many requests may wait for the engine; further ones are told when to come back (429)."""
     max_upload_mb: int = Field(default=64, ge=1)
+
+    @property
+    def store_catalogue_here(self) -> Path | None:
+        """Where the catalogue of an object store is, a file for each address; None where it lies with the chunks."""
+        if "://" not in self.store:
+            return None
+        return self.home / "catalogues" / f"{sha256(self.store.encode()).hexdigest()[:16]}.db"
 
     @property
     def store_secret(self) -> str:

@@ -122,6 +122,14 @@ def test_a_key_encrypts_the_sessions_and_the_wrong_one_is_one_sentence(omnibus: 
     assert "cannot be read" in omnibus.fails("sessions", "ls", OMNIBUS_STORE_KEY_FILE=str(tmp_path / "nowhere"))
 
 
+def test_each_address_has_a_catalogue_of_its_own_here(tmp_path: Path) -> None:
+    places = [Settings(home=tmp_path, store=store).store_catalogue_here for store in ("s3://a/x", "s3://a/y", "/disk")]
+    assert places[2] is None
+    assert places[0] is not None
+    assert places[0] != places[1]
+    assert places[0].parent == tmp_path / "catalogues"
+
+
 def test_the_sdk_does_the_same(home: Path) -> None:
     with Library(settings=Settings(home=home, kv_codec="int8")) as library:
         hut = library.collection("hut")
