@@ -13,15 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.answer import Answer, AnswerStats, Citation, Turn
-    from app.batch import BatchAnswer
+    from app.answer import Answer, AnswerStats, Citation, Guidance, Turn
+    from app.batch import BatchAnswer, BatchProgress
     from app.collection import Collection
     from app.errors import OmnibusError
     from app.library import Library
     from app.planner import Plan
     from app.reports import AddReport
     from app.settings import Settings
-    from app.stream import AnswerStream
+    from app.stream import AnswerStream, CancelToken
     from engine.sampling import Sampling
 
 _HOMES = {
@@ -30,8 +30,11 @@ _HOMES = {
     "AnswerStats": "app.answer",
     "AnswerStream": "app.stream",
     "BatchAnswer": "app.batch",
+    "BatchProgress": "app.batch",
+    "CancelToken": "app.stream",
     "Citation": "app.answer",
     "Collection": "app.collection",
+    "Guidance": "app.answer",
     "Library": "app.library",
     "OmnibusError": "app.errors",
     "Plan": "app.planner",
@@ -45,8 +48,11 @@ __all__ = [
     "AnswerStats",
     "AnswerStream",
     "BatchAnswer",
+    "BatchProgress",
+    "CancelToken",
     "Citation",
     "Collection",
+    "Guidance",
     "Library",
     "OmnibusError",
     "Plan",

@@ -37,4 +37,4 @@ app.add_typer(token.app, name="token")
 
 def main() -> None:
     """Entry point of the `omnibus` script."""
-    app()
+    app(prog_name="omnibus")

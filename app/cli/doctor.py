@@ -68,6 +68,41 @@ def _torch(_: Library) -> Check:
     return Check("torch", "ok", f"{torch.__version__} on a CPU with {torch.get_num_threads()} threads{note}")
 
 
+def _gpu(_: Library) -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return Check("GPU", "ok", f"{properties.name}, {properties.total_memory / 1e9:,.0f} GB")
+    if shutil.which("nvidia-smi"):
+        found = f"an NVIDIA driver is here, but torch {torch.__version__} cannot use it."
+        return Check("GPU", "warn", found, "Install a CUDA build of torch that suits the driver.")
+    return Check("GPU", "ok", "none; the CPU is used, which suits corpora of some thousand tokens")
+
+
+def _triton(_: Library) -> Check:
+    import torch
+
+    try:
+        version = importlib.metadata.version("triton")
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    if not torch.cuda.is_available():
+        return Check("Triton", "ok", f"{version or 'absent'}; not used without a GPU")
+    if not version:
+        return Check("Triton", "fail", "missing; attention on the GPU needs it.", "Run: pip install triton")
+    return Check("Triton", "ok", version)
+
+
+def _generator(lib: Library) -> Check:
+    if lib.generator is None:
+        return Check("generator", "ok", "the local model (no OMNIBUS_GENERATOR_URL)")
+    from app.generator import CHARACTERS
+
+    tokens = lib.generator.characters // CHARACTERS
+    return Check("generator", "ok", f"{lib.generator.name} at {lib.generator.url}, {tokens:,} tokens")
+
+
 def _packages(_: Library) -> Check:
     found, missing = [], []
     for name in ("transformers", "triton", "gradio", "llama-index-core", "sqlalchemy"):
@@ -123,4 +158,6 @@ def _model(lib: Library) -> Check:
     return Check("model", "warn", "the default model is not here yet.", "It is fetched at the first question.")
 
 
-CHECKS: tuple[Callable[[Library], Check], ...] = (_python, _torch, _packages, _clash, _home, _database, _model)
+CHECKS: tuple[Callable[[Library], Check], ...] = (
+    _python, _torch, _gpu, _triton, _packages, _clash, _home, _database, _model, _generator,
+)  # fmt: skip

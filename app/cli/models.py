@@ -21,14 +21,21 @@ class Installed:
     path: Path
 
 
+def _installed(folder: Path) -> Installed:
+    return Installed(folder.name, sum(file.stat().st_size for file in folder.iterdir()), folder)
+
+
 @app.command()
-def pull() -> None:
+def pull(as_json: JsonOption = False) -> None:
     """Fetch the default model and convert it (about 90 MB to fetch, once)."""
     from engine.default_model import pull as fetch
 
     with library() as lib, progress() as show:
         folder = fetch(lib.settings.home, show)
-    out.print(f"The default model is in {folder}.", markup=False)
+    if as_json:
+        print_json(_installed(folder))
+    else:
+        out.print(f"The default model is in {folder}.", markup=False)
 
 
 @app.command()
@@ -36,7 +43,7 @@ def ls(as_json: JsonOption = False) -> None:
     """List the models under OMNIBUS_HOME."""
     with library() as lib:
         folders = sorted((lib.settings.home / "models").glob("*/config.json"))
-        found = [Installed(f.parent.name, sum(x.stat().st_size for x in f.parent.iterdir()), f.parent) for f in folders]
+        found = [_installed(file.parent) for file in folders]
         if as_json:
             print_json(found)
         elif not found:

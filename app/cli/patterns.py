@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.console import ModelOption, fail, library, out, progress
+from app.cli.console import JsonOption, ModelOption, fail, library, out, print_json, progress
 
 if TYPE_CHECKING:
     from engine.policies.pattern_file import HeadPattern
@@ -53,6 +53,7 @@ def search(
 def show(
     file: Annotated[Path, typer.Argument(help="A pattern file.")],
     picture: Annotated[Path | None, typer.Option("--picture", help="Also draw it as a PNG.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a pattern file as a table, a row per layer and a letter per head, and draw it."""
     from engine.policies.pattern_file import read_patterns
@@ -64,6 +65,11 @@ def show(
         except (OSError, ValueError, TypeError, AttributeError):
             layers = heads = 0  # the reader says what is wrong
         patterns = read_patterns(file, layers=layers, heads=heads)
+        if picture is not None:
+            draw(patterns, picture)
+        if as_json:
+            print_json(patterns)
+            return
         for number, layer in enumerate(patterns):
             out.print(f"{number:4d}  {''.join(LETTERS[p.kind] for p in layer)}", markup=False)
         sizes: dict[str, int] = {}
@@ -73,7 +79,6 @@ def show(
         for name, count in sorted(sizes.items(), key=lambda item: -item[1]):
             out.print(f"{count:5d} heads  {name}", markup=False)
         if picture is not None:
-            draw(patterns, picture)
             out.print(f"Drew {picture}", markup=False)
 
 

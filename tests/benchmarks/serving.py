@@ -1,8 +1,9 @@
 """Many clients at one server: `python -m tests.benchmarks.serving --clients 64 --minutes 5 --out FILE`.
 
-`omnibus serve` on the default model, in a process of its own. Every client streams one answer after another, each
-compared with what the same question gave alone before; who is refused (429) waits and asks again. The server's memory
-and its queue are looked at all the while.
+`omnibus serve` in a process of its own, on a small model with random weights (whose nonsense is told apart as well as
+sense, and of which five minutes give thousands of answers) or on the default model. Every client streams one answer
+after another, each compared with what the same question gave alone before; who is refused (429) waits and asks again.
+The server's memory and its queue are looked at all the while.
 """
 
 from __future__ import annotations
@@ -107,10 +108,12 @@ async def load(url: str, pid: int, clients: int, minutes: float, tokens: int) ->
         return seen, time.monotonic() - started
 
 
-def measure(home: Path, clients: int, minutes: float, tokens: int, queue: int) -> dict[str, Any]:
+def measure(home: Path, model: str, clients: int, minutes: float, tokens: int, queue: int) -> dict[str, Any]:
     """Start the server, load it, end it; the figures."""
     (home / "models").symlink_to(default_model.pull(KEPT).parent)
     environment = {**os.environ, "OMNIBUS_HOME": str(home), "OMNIBUS_QUEUE_LIMIT": str(queue)}
+    if model == "small":
+        environment["OMNIBUS_MODEL"] = str(small_model(home / "small", home / "models"))
     add = [
         sys.executable,
         "-m",
@@ -156,6 +159,22 @@ def measure(home: Path, clients: int, minutes: float, tokens: int, queue: int) -
     }
 
 
+def small_model(folder: Path, models: Path) -> Path:
+    """Four layers of random weights with the default model's tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(next(models.glob("*/config.json")).parent)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=4096,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def _await(url: str) -> None:
     for _ in range(600):
         try:
@@ -175,6 +194,7 @@ def _slope(memory: list[tuple[float, float]], start: float) -> float:
 def main() -> None:
     """Measure, print, write; exit code 1 where a stream was lost or mixed, or the queue grew beyond its limit."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=("small", "default"), default="small")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--tokens", type=int, default=16)
@@ -182,7 +202,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        made = measure(Path(home), arguments.clients, arguments.minutes, arguments.tokens, arguments.queue)
+        made = measure(
+            Path(home), arguments.model, arguments.clients, arguments.minutes, arguments.tokens, arguments.queue
+        )
     made = {"command": f"python -m tests.benchmarks.serving {' '.join(sys.argv[1:])}", **made}
     print(json.dumps(made, indent=1))
     if arguments.out:

@@ -221,8 +221,19 @@ def test_doctor_checks_this_installation(home: Path) -> None:
     run = omnibus(home, "doctor", "--json")
     checks = {check["name"]: check["state"] for check in json.loads(run.stdout)}
     assert run.returncode == 0
-    assert {"Python", "torch", "packages", "home", "database", "model"} <= set(checks)
+    names = {"Python", "torch", "GPU", "Triton", "packages", "home", "database", "model", "generator"}
+    assert names <= set(checks)
     assert "fail" not in checks.values()
+    away = omnibus(home, "doctor", "--json", OMNIBUS_GENERATOR_URL="http://127.0.0.1:9/v1")
+    (found,) = [check for check in json.loads(away.stdout) if check["name"] == "generator"]
+    assert (away.returncode, found["state"]) == (1, "fail")
+    assert "OMNIBUS_GENERATOR_URL" in found["found"]
+
+
+def test_the_shell_completes_commands_and_help_names_exit_codes(home: Path) -> None:
+    completed = omnibus(home, _OMNIBUS_COMPLETE="complete_bash", COMP_WORDS="omnibus do", COMP_CWORD="1")
+    assert completed.stdout.split() == ["doctor"]
+    assert "Exit codes: 0 done, 1 a problem" in " ".join(omnibus(home, "--help").stdout.split())
 
 
 def test_models_are_listed(home: Path) -> None:
