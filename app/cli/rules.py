@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.console import CollectionOption, JsonOption, library, print_json, print_table
-from app.rules import Effect
+
+if TYPE_CHECKING:
+    from app.rules import Effect
 
 app = typer.Typer(help="What answers were made from, to be had again.", no_args_is_help=True)
 Patterns = Annotated[
