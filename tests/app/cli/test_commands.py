@@ -194,16 +194,10 @@ def test_skipped_files_are_named_with_the_reason(home: Path, tmp_path: Path) -> 
     assert "skipped photo.png: it is a binary file" in run.stdout
 
 
-def test_help_answers_at_once_and_names_every_command(home: Path) -> None:
-    omnibus(home, "--help")
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        run = omnibus(home, "--help")
-        times.append(time.perf_counter() - start)
+def test_help_names_every_command_and_loads_nothing_heavy(home: Path) -> None:
+    run = omnibus(home, "--help")
     commands = "add ls plan warm ask models serve doctor".split()
     assert all(f" {command} " in run.stdout for command in commands)
-    assert min(times) < 1.0  # 0.35 s on an idle machine
     heavy = (
         "import sys, app.cli; print([m for m in ('torch', 'transformers', 'gradio', 'sqlalchemy') if m in sys.modules])"
     )
