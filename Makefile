@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PACKAGES := kernels engine ingest app ui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-all lint format clean
+.PHONY: help setup demo serve test test-all screenshots lint format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test: setup lint ## lint, types, contracts and the test suite (what CI runs)
 
 test-all: setup lint ## the same with the slow tests
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+screenshots: setup ## pictures of the page, into data/screenshots
+	mkdir -p data/screenshots
+	OMNIBUS_SCREENSHOTS=data/screenshots $(BIN)/python -m pytest -q tests/ui
 
 lint: setup ## ruff, mypy and the import contracts of the layout
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -30,18 +31,15 @@ from engine.engine import Context, Engine
 from engine.events import CancelToken, OnProgress
 from engine.prefill import chunk_spans
 from engine.sampling import Sampling
-from ingest import (
-    Duplicate,
-    TokenCache,
-    near,
-    read_all_bytes,
-)
+from ingest import Duplicate, PageImage, TokenCache, near, page_image, read_all_bytes
+from ingest.errors import Unreadable
 
 if TYPE_CHECKING:
     from app.batch import BatchAnswer, OnBatchProgress
     from app.library import Library
     from engine.store import Manifest
 
+LOG = logging.getLogger(__name__)
 CANDIDATES = 8
 """Sentences among which the model chooses the one that proves its answer."""
 MEASURED_FROM = 256
@@ -92,8 +90,10 @@ class Collection:
         limit = self.library.settings.max_upload_mb
         if len(data) > limit << 20:
             raise UploadTooLarge(filename, limit)
-        documents = read_all_bytes(data, upload_path(filename))
-        report = self._report({d.path for d in self.shelf.put(documents)})
+        documents = self.shelf.put(read_all_bytes(data, upload_path(filename)))
+        for document in documents:
+            self.library.originals.put(document, data)
+        report = self._report({d.path for d in documents})
         return (*report.loaded, *report.skipped)[0]
 
     def _report(self, paths: set[str]) -> AddReport:
@@ -114,6 +114,7 @@ class Collection:
         """Take a document out: its text, what old answers kept of it, its index and its KV. Raises NoSuchDocument."""
         self.shelf.remove(path)
         self.kept_kv.forget([path], lambda: self.library.store)
+        self.library.originals.purge(self.library.sessions)
 
     def source(
         self,
@@ -125,6 +126,21 @@ class Collection:
     ) -> SourceView:
         """The lines around a place of a document (id or path); raises NoSuchDocument."""
         return view(self.shelf.document(document), char_start, char_end, context_lines=context_lines)
+
+    def page_image(self, document: str, char_start: int, char_end: int) -> PageImage | None:
+        """The page of a PDF (id or path) on which characters begin, as it looks, with boxes around them.
+
+        None where the document has no pages, its file is gone, or the page cannot be drawn. Raises NoSuchDocument.
+        """
+        found = self.shelf.document(document)
+        page, data = found.page_of(char_start), self.library.originals.get(found)
+        if page is None or data is None:
+            return None
+        try:
+            return page_image(data, page.index, found.text[char_start : min(char_end, page.end)])
+        except Unreadable as error:
+            LOG.warning("%s is shown without its pages: %s", found.path, error)
+            return None
 
     # -- planning -----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from app.database.models import CollectionRow, DocumentRow, MeasurementRow
 from app.database.session import open_database, truncate
 from app.errors import NoSuchCollection
+from app.originals import Originals
 from app.search import Search
 from app.settings import Settings
 
@@ -115,12 +116,18 @@ class Library:
             Search(db, row.id).drop()
             db.delete(row)
         truncate(self.sessions)
+        self.originals.purge(self.sessions)
 
     def require(self, name: str) -> None:
         """Raise NoSuchCollection where nothing was ever added under that name."""
         known = [info.name for info in self.collections()]
         if name not in known:
             raise NoSuchCollection(name, known)
+
+    @property
+    def originals(self) -> Originals:
+        """The files whose pages can be shown."""
+        return Originals(self.settings.home / "originals")
 
     # -- jobs ---------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingest import Document
+from ingest import PageImage as PageImage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from ingest.duplicates import Duplicate, near
 from ingest.errors import FileMissing, IngestError
 from ingest.outline import outline
 from ingest.pack import Excerpt, PackedPrompt, count_tokens, listing, pack, whole
+from ingest.page_image import PageImage, page_image
 from ingest.passages import Passage, passages
 from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped, source_of
 from ingest.span_map import PackedEntry, Span, SpanMap
@@ -24,6 +25,7 @@ __all__ = [
     "PackedEntry",
     "PackedPrompt",
     "Page",
+    "PageImage",
     "Passage",
     "Span",
     "SpanMap",
@@ -35,6 +37,7 @@ __all__ = [
     "near",
     "outline",
     "pack",
+    "page_image",
     "passages",
     "read",
     "read_all",

@@ -20,11 +20,12 @@ WAITING = '<p class="notice">…</p>'
 
 @dataclass(slots=True)
 class Dialogue:
-    """What one browser session has asked: finished turns, the messages shown, every citation by number."""
+    """What one browser session has asked: finished turns, the messages shown, every answer and citation by number."""
 
     turns: list[Turn] = field(default_factory=list)
     messages: list[dict[str, str]] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     left: bool = False
     """The person went on to another dialogue; what is still in the making for this one is not shown."""
 
@@ -43,7 +44,8 @@ class Dialogue:
         first = len(self.citations)
         self.citations.extend(answer.citations)
         self.turns.append(Turn(question, answer.text))
-        self.messages[at]["content"] = rendered(answer.text) + _footer(answer, first)
+        self.answers.append(answer)
+        self.messages[at]["content"] = rendered(answer.text) + _footer(answer, first, len(self.answers) - 1)
 
     def note(self, at: int, sentence: str, so_far: str = "") -> None:
         """End the answer with a sentence of ours."""
@@ -67,14 +69,15 @@ def status(words: str, share: float | None = None) -> str:
     return f'<div class="status" role="status">{escape(words)}{bar}</div>'
 
 
-def _footer(answer: Answer, first: int) -> str:
+def _footer(answer: Answer, first: int, number: int) -> str:
     items = "".join(
         f'<li><a href="#cite-{first + i}" class="cite {c.state}">[{i + 1}] {escape(c.place)}</a> '
         f"<q>{escape(_short(c.quote))}</q></li>"
         for i, c in enumerate(answer.citations)
     )
     sources = f'<ol class="citations">{items}</ol>' if items else ""
-    return f'{sources}<p class="stats">{escape(answer.notice)}<br>{escape(answer.stats.line)}</p>'
+    inside = f'<a href="#inside-{number}">Inside this answer</a>'
+    return f'{sources}<p class="stats">{escape(answer.notice)}<br>{escape(answer.stats.line)} · {inside}</p>'
 
 
 def _short(quote: str) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.answer import Answer
+from app.answer import Answer, Citation
+from app.collection import Collection
 from app.errors import OmnibusError, explain
 from app.library import Library
 from app.stream import Cancelled
-from ui import chat_view, library_view, source_view
+from ui import chat_view, inside_view, library_view, source_view
 from ui.chat_view import Dialogue
 from ui.running import Running
 
@@ -153,17 +154,40 @@ class Events:
         self.stop(request)
         return [], Dialogue(), ""
 
-    def jump(self, name: str | None, dialogue: Dialogue, event: gr.EventData) -> str:
-        """Open the source of a citation (`cite-<number>`) or of a document (`doc-<id>`)."""
+    def jump(self, name: str | None, dialogue: Dialogue, event: gr.EventData) -> Any:
+        """Open what a link names: `cite-<number>`, `doc-<id>`, `inside-<answer>` or `look-<answer>-<place>`."""
         kind, _, key = str(event._data["target"]).partition("-")
         collection = self._library.collection(name or DEFAULT)
         try:
             if kind == "doc":
                 return source_view.render(collection.source(key))
+            if kind == "inside":
+                return inside_view.render(dialogue.answers[int(key)], int(key))
+            if kind == "look":
+                answer, _, place = key.partition("-")
+                seen = dialogue.answers[int(answer)].looked_at[int(place)]
+                return self._place(collection, seen.path, seen.char_start, seen.char_end)
+            if not 0 <= int(key) < len(dialogue.citations):
+                return gr.skip()
             citation = dialogue.citations[int(key)]
-            if citation.document is None:
+            if citation.document is None or citation.char_start is None or citation.char_end is None:
                 return source_view.unverified(citation)
-            place = collection.source(citation.document, char_start=citation.char_start, char_end=citation.char_end)
-            return source_view.render(place, citation)
+            start, end = citation.char_start, citation.char_end
+            return self._place(collection, citation.document, start, end, citation, int(key), len(dialogue.citations))
         except (OmnibusError, ValueError, IndexError):
             return chat_view.status("This document is no longer in the collection.")
+
+    def _place(
+        self,
+        collection: Collection,
+        document: str,
+        start: int,
+        end: int,
+        citation: Citation | None = None,
+        number: int = 0,
+        of: int = 0,
+    ) -> str:
+        """Characters of a document, on its page's picture where there is one."""
+        view = collection.source(document, char_start=start, char_end=end)
+        picture = collection.page_image(document, start, end)
+        return source_view.render(view, citation, picture, number=number, of=of)

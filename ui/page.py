@@ -14,16 +14,33 @@ from ui.style import CSS, theme
 
 ADVICE = "Add documents, then ask about them. Every answer ends with links to the lines it rests on."
 OPEN_SOURCE = """
+const LINKS = ['cite', 'doc', 'inside', 'look'].map((kind) => `a[href^="#${kind}-"]`).join(', ');
+let cited = -1;
+function open(target) {
+  if (target.startsWith('cite-')) cited = Number(target.slice(5));
+  trigger('jump', { target });
+}
 document.addEventListener('click', (event) => {
-  const link = event.target.closest('a[href^="#cite-"], a[href^="#doc-"]');
+  const link = event.target.closest(LINKS);
   if (!link) return;
   event.preventDefault();
-  trigger('jump', { target: link.getAttribute('href').slice(1) });
+  open(link.getAttribute('href').slice(1));
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') document.querySelector('#stop')?.click();
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select')) return;
+  const cites = document.querySelectorAll('a.cite').length;
+  if (event.key === '/') { event.preventDefault(); document.querySelector('#question textarea').focus(); }
+  if (event.key === '[' && cited > 0) open(`cite-${cited - 1}`);
+  if (event.key === ']' && cited + 1 < cites) open(`cite-${cited + 1}`);
 });
 watch('value', () => {
   const lines = element.querySelector('.source-lines');
   const hit = element.querySelector('tr.hit');
   if (lines && hit) lines.scrollTop = hit.offsetTop - lines.clientHeight / 3;
+  const picture = element.querySelector('.page-picture');
+  const box = element.querySelector('.page-picture span');
+  if (picture && box) picture.scrollTop = box.offsetTop - picture.clientHeight / 3;
   if (window.matchMedia('(max-width: 900px)').matches) element.scrollIntoView({ block: 'start' });
 });
 """

@@ -82,6 +82,44 @@ p.notice { color: var(--body-text-color-subdued); font-style: italic; }
 .badge.exact { background: #d1fae5; color: #065f46; }
 .badge.fuzzy { background: #fef3c7; color: #92400e; }
 .badge.unverified { background: #fee2e2; color: #991b1b; }
+.source-head .steps { float: right; }
+.source-head a.step { display: inline-block; min-width: 28px; text-align: center; font-size: 1.1rem; border-radius: 6px;
+  border: 1px solid var(--border-color-primary); margin-left: 4px; color: var(--body-text-color); }
+.page-picture { max-height: 52vh; overflow: auto; border: 1px solid var(--border-color-primary); border-radius: 8px;
+  background: #fff; margin-bottom: 10px; }
+.page-picture > div { position: relative; }
+.page-picture img { display: block; width: 100%; height: auto; margin: 0; }
+.page-picture span { position: absolute; background: #fde68a; mix-blend-mode: multiply; border-radius: 2px;
+  box-shadow: 0 0 0 3px #fde68a, -6px 0 0 #d97706; }
+.page-picture + .source-lines { max-height: 24vh; }
+.inside section { padding: 10px 2px 12px; border-bottom: 1px solid var(--border-color-primary); }
+.inside section:last-child { border-bottom: 0; }
+.inside h3 { font-size: .8rem; font-weight: 600; margin: 0 0 6px; }
+.inside p { font-size: .85rem; margin: 6px 0 0; color: var(--body-text-color); }
+.inside code { font-size: .8rem; overflow-wrap: anywhere; }
+.stack { display: flex; height: 14px; border-radius: 4px; overflow: hidden; background: var(--border-color-primary); }
+.stack span { display: block; height: 100%; }
+ul.legend, ol.places { list-style: none; margin: 6px 0 0 !important; padding: 0 !important; font-size: .82rem; }
+ul.legend { display: flex; flex-wrap: wrap; gap: 2px 16px; }
+ul.legend li::before { content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 2px;
+  margin-right: 6px; background: currentColor; }
+.stack .part-0 { background: #0f766e; } .stack .part-1 { background: #b45309; } .stack .part-2 { background: #57534e; }
+.legend li { color: var(--body-text-color); }
+.legend .part-0::before { background: #0f766e; } .legend .part-1::before { background: #b45309; }
+.legend .part-2::before { background: #57534e; }
+.dark .stack .part-0, .dark .legend .part-0::before { background: #2dd4bf; }
+.dark .stack .part-1, .dark .legend .part-1::before { background: #f59e0b; }
+.dark .stack .part-2, .dark .legend .part-2::before { background: #a8a29e; }
+ol.places li { padding: 0 !important; }
+ol.places li, .share { display: grid; grid-template-columns: minmax(0, 1fr) 30% 3.4em; gap: 10px; align-items: center;
+  margin: 3px 0 !important; font-size: .82rem;
+  font-variant-numeric: tabular-nums; }
+ol.places li > :last-child, .share > :last-child { text-align: right; }
+ol.places a { overflow-wrap: anywhere; color: #0f766e !important; }
+.dark ol.places a { color: #5eead4 !important; }
+.measure { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
+.measure > span { display: block; height: 100%; background: #0f766e; }
+.dark .measure > span { background: #2dd4bf; }
 footer { display: none !important; }
 @media (max-width: 640px) { #chat { height: 55vh !important; } .gradio-container > main { padding: 8px !important; } }
 """

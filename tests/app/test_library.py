@@ -289,3 +289,29 @@ class TestErrors:
     def test_bugs_are_not_explained_away(self) -> None:
         assert explain(ZeroDivisionError()) is None
         assert explain(OmnibusError("said")) == "said"
+
+
+def test_an_uploaded_pdf_shows_its_page_until_it_is_removed(library: Library) -> None:
+    books = library.collection("printed")
+    info = books.add_bytes("handbook.pdf", (SAMPLES / "handbook.pdf").read_bytes())
+    text = books.shelf.document(info.id).text
+    start = text.index("2.3 The roof")
+    page = books.page_image(info.id, start, start + 40)
+    assert page is not None
+    assert page.png.startswith(b"\x89PNG")
+    assert page.boxes
+    kept = list((library.settings.home / "originals").iterdir())
+    assert len(kept) == 1
+    assert kept[0].stat().st_mode & 0o077 == 0
+    books.remove(info.path)
+    assert not kept[0].exists()
+
+
+def test_a_pdf_added_by_its_path_shows_its_page_only_while_it_is_the_same(library: Library, tmp_path: Path) -> None:
+    file = tmp_path / "handbook.pdf"
+    file.write_bytes((SAMPLES / "handbook.pdf").read_bytes())
+    books = library.collection("printed")
+    (info,) = books.add(file).loaded
+    assert books.page_image(info.id, 0, 20) is not None
+    file.write_bytes(b"something else")
+    assert books.page_image(info.id, 0, 20) is None

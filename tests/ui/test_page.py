@@ -233,3 +233,28 @@ def test_rendered_text_is_one_line_so_that_the_chat_finds_no_markdown_in_it() ->
     html = rendered(HOSTILE)
     assert "leak?q=5" in html
     assert not any(end in html for end in ("\n", "\r"))
+
+
+def test_a_cited_pdf_opens_as_its_page_with_the_words_boxed_and_the_answer_tells_how_it_was_made(visit: Visit) -> None:
+    visit.collection("printed")
+    visit.upload(SAMPLES / "handbook.pdf")
+    visit.ask("How many solar panels does the roof carry?")
+    visit.page.wait_for_selector("a.cite", timeout=90_000)
+    visit.page.keyboard.press("Tab")  # out of the question, where keys are letters
+    visit.page.click("a.cite")
+    visit.page.wait_for_selector("#source .page-picture img")
+    box = visit.page.locator("#source .page-picture span").first.bounding_box()
+    picture = visit.page.locator("#source .page-picture img").bounding_box()
+    assert box is not None
+    assert picture is not None
+    assert picture["x"] <= box["x"] < box["x"] + box["width"] <= picture["x"] + picture["width"]
+    assert visit.page.locator("#source tr.hit").first.is_visible()
+    visit.look("pdf")
+    visit.page.click("a[href='#inside-0']")
+    visit.page.wait_for_selector("#source .inside")
+    inside = visit.page.inner_text("#source")
+    assert "Nothing had been read before" in inside
+    assert "Every token looked at all tokens before it" in inside
+    visit.look("inside")
+    visit.page.keyboard.press("/")
+    assert visit.page.evaluate("document.activeElement.tagName") == "TEXTAREA"
