@@ -64,23 +64,30 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A folder's share of a plan, those of the folders in it included; "" is the whole collection."""
+    """A folder's share of a plan, those of the folders in it included; "" is the whole collection.
+
+    `prompt_tokens` is what goes in before a question is known.
+    """
 
     path: str
     tokens: int
+    prompt_tokens: int
     documents: int
 
 
 def branches(documents: Sequence[PlannedDocument]) -> list[Branch]:
     """Every folder with the tokens below it, in the order of a tree, so that heavy branches are seen."""
     tokens: Counter[str] = Counter()
+    taken: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     for document in documents:
         parts = document.path.split("/")[:-1]
         for folder in ("/".join(parts[:depth]) for depth in range(len(parts) + 1)):
             tokens[folder] += document.tokens
+            taken[folder] += document.prompt_tokens
             counts[folder] += 1
-    return [Branch(path, tokens[path], counts[path]) for path in sorted(tokens, key=lambda p: p.encode().split(b"/"))]
+    order = sorted(tokens, key=lambda path: path.encode().split(b"/"))
+    return [Branch(path, tokens[path], taken[path], counts[path]) for path in order]
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,9 +134,15 @@ def plan(
             return
         if tree:
             print_table(
-                ("folder", "tokens", "share", "documents"),
+                ("folder", "tokens", "share", "takes now", "documents"),
                 [
-                    (b.path or ".", f"{b.tokens:,}", f"{b.tokens / max(made.corpus_tokens, 1):.1%}", str(b.documents))
+                    (
+                        b.path or ".",
+                        f"{b.tokens:,}",
+                        f"{b.tokens / max(below[0].tokens, 1):.1%}",
+                        f"{b.prompt_tokens:,}",
+                        str(b.documents),
+                    )
                     for b in below
                 ],
             )

@@ -31,4 +31,17 @@ def test_the_plan_shows_heavy_branches(home: Path, tmp_path: Path) -> None:
     omnibus(home, "add", str(tmp_path / "r"))
     lines = [line.split("\t") for line in omnibus(home, "plan", "--tree").stdout.splitlines()]
     assert [line[0] for line in lines[:3]] == [".", "r", "r/deep"]
-    assert lines[0][1:] == [lines[2][1], "100.0%", "1"]
+    assert lines[0][1:] == [lines[2][1], "100.0%", lines[0][1], "1"]
+
+
+def test_rules_are_given_listed_and_undone(home: Path, tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(f"the words of {name}")
+        omnibus(home, "add", str(tmp_path / name))
+    assert omnibus(home, "pin", "a.txt").stdout == "pin\ta.txt\t1\n"
+    assert omnibus(home, "exclude", "b*").stdout == "pin\ta.txt\t1\nexclude\tb*\t1\n"
+    assert omnibus(home, "exclude", "--undo", "b*").stdout == "pin\ta.txt\t1\n"
+    wrong = omnibus(home, "pin", "--undo", "b*")
+    assert (wrong.returncode, "is no rule" in wrong.stderr) == (1, True)
+    assert omnibus(home, "snapshots", "show", "0").returncode == 1
+    assert "done" in omnibus(home, "jobs", "ls").stdout
