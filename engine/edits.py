@@ -7,8 +7,8 @@ from the old ones.
 
 The result is an approximation: it is no state that the session store may keep, and nothing uses it unasked. Measured
 (tests/benchmarks/edits.py, data/results/edits.json): behind a document whose words change a little, predictions differ
-from a full prefill's hardly more than rounding makes them; behind one that is replaced 3 to 4 times as much, and computing
-15 or 40 % of the tokens anew mends little of it.
+from a full prefill's hardly more than rounding makes them; behind one that is replaced 3 to 4 times as much, and
+computing 15 or 40 % of the tokens anew mends little of it.
 """
 
 from __future__ import annotations
