@@ -117,6 +117,8 @@ def test_what_was_watched_is_watched_again_until_it_is_forgotten(library: Librar
 
 
 def test_serve_watches_and_ends_with_the_server(home: Path, folder: Path) -> None:
+    for file in folder.iterdir():
+        file.write_text(f"The words of {file.name}.")
     environment = {**os.environ, "OMNIBUS_HOME": str(home)}
     command = [sys.executable, "-m", "omnibus", "serve", "--port", "18391", "--watch", str(folder), "--collection", "x"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
