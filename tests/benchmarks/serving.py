@@ -31,6 +31,8 @@ from tests.benchmarks.batch import questions
 from tests.conftest import KEPT, ROOT, SAMPLES
 
 LOOK_S = 2.0
+DIFFERENT = 16
+"""Questions, each of which several clients ask at once."""
 WARM = 0.25
 """Share of the time after which memory should grow no more."""
 
@@ -99,7 +101,7 @@ async def load(url: str, pid: int, clients: int, minutes: float, tokens: int) ->
     seen = Seen()
     limits = httpx.Limits(max_connections=clients + 8)
     async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as client:
-        known = {q: (await ask(client, q, tokens))[1] for q in questions(clients)}
+        known = {q: (await ask(client, q, tokens))[1] for q in questions(DIFFERENT)}
         started = time.monotonic()
         watch = asyncio.create_task(look_on(client, psutil.Process(pid), started, seen))
         until = started + minutes * 60
