@@ -19,6 +19,10 @@ PASSES = 8
 """Prefixes passed over before one is restored all the same, for the disk may be faster by now."""
 
 
+NEWS = 0.2
+"""Change of a rate that is worth a write."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What restoring and computing a prefix are expected to take; None where it was never measured."""
@@ -52,12 +56,25 @@ class Paces:
     computed: Pace = Pace()
     passed: int = 0
 
+    def differs(self, other: Paces) -> bool:
+        """Whether a plan by the other could be another."""
+        return self.passed != other.passed or any(
+            not mine or not theirs or abs(mine / theirs - 1) > NEWS
+            for mine, theirs in (
+                (self.restored.expect(1), other.restored.expect(1)),
+                (self.computed.expect(1), other.computed.expect(1)),
+            )
+            if mine != theirs
+        )
+
 
 class Planner:
     """Remembers paces in the catalogue, per machine and namespace; without them it restores, and measures."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog, self._machine = catalog, platform.node()
+        self._known: dict[str, Paces] = {}
+        self._kept: dict[str, Paces] = {}
 
     def plan(self, namespace: str, tokens: int, size: int) -> Plan:
         """Whether to restore so many tokens and bytes."""
@@ -80,6 +97,11 @@ class Planner:
         self._keep(namespace, replace(paces, computed=paces.computed.then(tokens, seconds)))
 
     def _paces(self, namespace: str) -> Paces:
+        if namespace not in self._known:
+            self._known[namespace] = self._kept[namespace] = self._read(namespace)
+        return self._known[namespace]
+
+    def _read(self, namespace: str) -> Paces:
         try:
             row = self._catalog.paces(self._machine, namespace)
         except StoreError as error:
@@ -88,6 +110,11 @@ class Planner:
         return Paces(Pace(*row[:2]), Pace(*row[2:4]), int(row[4])) if row else Paces()
 
     def _keep(self, namespace: str, paces: Paces) -> None:
+        """Remember them; in the catalogue only what is news there, for a transaction costs milliseconds."""
+        self._known[namespace] = paces
+        if not paces.differs(self._kept[namespace]):
+            return
+        self._kept[namespace] = paces
         restored, computed = paces.restored, paces.computed
         row = (restored.amount, restored.seconds, computed.amount, computed.seconds, paces.passed)
         try:

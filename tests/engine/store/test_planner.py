@@ -82,7 +82,7 @@ def test_a_store_slower_than_the_model_is_passed_over_and_the_figures_stand_in_t
     engine = Engine(default_language_model, store=store, chunk_tokens=32)
     first = engine.context(ids)
     store.flush()
-    read_at, slow = LocalFile.read_at, 2 * first.stats.prefill_seconds / 60 + 0.05
+    read_at, slow = LocalFile.read_at, 4 * first.stats.prefill_seconds / 60 + 0.05
 
     def crawl(file: LocalFile, offset: int, buffer: memoryview) -> bool:
         time.sleep(slow)
