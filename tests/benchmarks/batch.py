@@ -23,7 +23,7 @@ from app.library import Library
 from app.settings import Settings
 from engine import default_model
 from engine.sampling import Sampling
-from tests.benchmarks.cpu_engine import machine
+from tests.benchmarks.cpu_engine import machine, words
 from tests.conftest import KEPT, ROOT, SAMPLES
 
 THINGS = (
@@ -89,7 +89,7 @@ def measure(folder: Path, count: int, alone: int, limit: int) -> dict[str, Any]:
     rows = [json.loads(line) for line in (folder / "killed.jsonl").read_text().splitlines()]
     return {
         **about,
-        "command": f"python -m tests.benchmarks.batch {' '.join(sys.argv[1:])}".replace(str(folder), "FOLDER"),
+        "command": " ".join(["python -m tests.benchmarks.batch", *words()]),
         "load": list(os.getloadavg()[:2]),
         "questions": count,
         "rows": len(rows),

@@ -28,6 +28,7 @@ import psutil
 
 from engine import default_model
 from tests.benchmarks.batch import questions
+from tests.benchmarks.cpu_engine import words
 from tests.conftest import KEPT, ROOT, SAMPLES
 
 LOOK_S = 2.0
@@ -207,7 +208,7 @@ def main() -> None:
         made = measure(
             Path(home), arguments.model, arguments.clients, arguments.minutes, arguments.tokens, arguments.queue
         )
-    made = {"command": f"python -m tests.benchmarks.serving {' '.join(sys.argv[1:])}", **made}
+    made = {"command": " ".join(["python -m tests.benchmarks.serving", *words()]), **made}
     print(json.dumps(made, indent=1))
     if arguments.out:
         arguments.out.write_text(json.dumps(made, indent=1) + "\n")
