@@ -24,6 +24,7 @@ from engine.fused import fuse
 from engine.hardware import pick_device, pick_dtype
 from engine.host_cache import HostCache
 from engine.int8 import use_int8_steps
+from engine.measured import measured
 from engine.policies.dense import Dense
 from engine.prefill import prefill_segment
 
@@ -42,7 +43,10 @@ class Message:
 class LanguageModel:
     """A loaded causal language model; use `LanguageModel.load`."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str, fingerprint: ModelFingerprint) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, *, name: str, fingerprint: ModelFingerprint, known: dict[str, Any]
+    ) -> None:
+        """`known` is what data/models.toml, or a measurement on this machine, says of the model."""
         self.name, self.fingerprint, self.config = name, fingerprint, model.config
         self._model, self._tokenizer = model, tokenizer
         self.decoder = model.model
@@ -50,7 +54,6 @@ class LanguageModel:
         self.dtype: torch.dtype = next(model.parameters()).dtype
         self.window = usable_window(model.config)
         self.dual_chunk = DualChunk.of(model.config, model.model.rotary_emb)
-        known = _known(name)
         self.effective_window = min(self.window, int(known.get("effective_window", self.window)))
         self.packed_window = min(self.effective_window, int(known.get("packed_window", self.window)))
         self.retrieval_heads = _heads(known.get("retrieval_heads"), fingerprint)
@@ -95,7 +98,8 @@ class LanguageModel:
         require_supported(source, model)
         model.eval().requires_grad_(False).to(target)
         fingerprint = _fingerprint(model, tokenizer, name, Path(place), options.get("gguf_file"), home)
-        made = cls(model, tokenizer, name=name, fingerprint=fingerprint)
+        known = {**_known(name), **measured(home).get(name, {})}
+        made = cls(model, tokenizer, name=name, fingerprint=fingerprint, known=known)
         require_agreement(source, model, lambda ids: made.logits(made.step(ids, made.new_cache(len(ids)))))
         fuse(model.model)
         use_int8_steps(model)

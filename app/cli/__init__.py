@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import ask, batch, demo, doctor, documents, jobs, models, patterns, rules, serve, sessions, token, watch
+from app.cli import (
+    ask,
+    batch,
+    demo,
+    doctor,
+    documents,
+    evaluate,
+    jobs,
+    models,
+    patterns,
+    rules,
+    serve,
+    sessions,
+    token,
+    watch,
+)
 
 app = typer.Typer(
     name="omnibus",
@@ -27,6 +42,7 @@ app.command()(batch.batch)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
+app.add_typer(evaluate.app, name="eval")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(patterns.app, name="patterns")

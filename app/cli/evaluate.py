@@ -1,0 +1,121 @@
+"""omnibus eval, eval window: how well a model answers on this machine, under which policy, and up to which length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.console import ModelOption, fail, library, out, progress
+
+if TYPE_CHECKING:
+    from engine.evaluation.runner import OnTask
+    from engine.evaluation.task import Frame, Turn
+    from engine.events import OnProgress
+    from engine.model import LanguageModel
+
+app = typer.Typer(help="Measure answers, policies and the effective window of a model.")
+
+QUICK_SUITES, QUICK_LENGTHS = ["needle#1", "needle#3", "passkey", "perplexity/prose"], [512, 1024]
+"""What --quick asks: a few minutes without a GPU."""
+WINDOW_SUITES = ["needle", "facts"]
+GOOD = 0.9
+
+
+@app.callback(invoke_without_command=True)
+def evaluate(
+    context: typer.Context,
+    model: ModelOption = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A few questions: minutes without a GPU.")] = False,
+    suites: Annotated[str, typer.Option(help="Suites, between commas.")] = "needle,facts,passkey,key_value,perplexity",
+    lengths: Annotated[str, typer.Option(help="Prompt lengths in tokens, between commas.")] = "1024,2048",
+    policies: Annotated[
+        str, typer.Option(help="POLICY or POLICY@CODEC, between commas; dense is always there to compare with.")
+    ] = "dense,auto:minimum=512",
+    rounds: Annotated[int, typer.Option(min=1, help="Prompts per suite, length and policy.")] = 1,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop behind the task that is being done then.")
+    ] = None,
+    to: Annotated[Path, typer.Option("--out", help="The report's folder; a stopped run goes on in it.")] = Path("eval"),
+) -> None:
+    """Ask generated questions whose answers are known, under each policy, and write a report."""
+    if context.invoked_subcommand:
+        return
+    from engine.evaluation.evaluate import Plan
+    from engine.evaluation.evaluate import evaluate as run
+    from engine.evaluation.report import meaning, write_report
+    from engine.evaluation.variant import split_variants
+
+    try:
+        counts = [int(part) for part in lengths.split(",")]
+    except ValueError:
+        raise fail(f"--lengths takes numbers between commas, not '{lengths}'.", 2) from None
+    asked = suites.split(",")
+    if quick:
+        asked, counts = QUICK_SUITES, QUICK_LENGTHS
+    with library(model) as lib, progress() as show:
+        loaded = lib.load_engine(show).model
+        plan = Plan(tuple(asked), tuple(counts), tuple(split_variants(policies)), rounds, minutes=minutes)
+        result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
+        command = (
+            f"omnibus eval --suites {','.join(asked)} --lengths {','.join(map(str, counts))} --policies {policies}"
+        )
+        table = write_report(result, to, command)
+    out.print(table, markup=False)
+    out.print(f"\n{meaning(result.rows)}\nThe whole report: {to / 'report.html'}", markup=False)
+
+
+@app.command()
+def window(
+    model: ModelOption = None,
+    most: Annotated[int, typer.Option(min=512, help="Longest prompt to try, in tokens.")] = 8192,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of questions per length.")] = 2,
+    to: Annotated[Path, typer.Option("--out", help="Folder of what was measured.")] = Path("eval-window"),
+) -> None:
+    """Find the longest prompt from which nine answers in ten are right, and have every later question heed it."""
+    from engine.evaluation.evaluate import Plan
+    from engine.evaluation.evaluate import evaluate as run
+    from engine.evaluation.summary import ALL
+    from engine.measured import remember_window
+
+    with library(model) as lib, progress() as show:
+        loaded = lib.load_engine(show).model
+        best, length = 0, 512
+        while length <= min(most, loaded.window):
+            plan = Plan(tuple(WINDOW_SUITES), (length,), ("dense",), rounds)
+            result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
+            (row,) = [r for r in result.rows if (r.suite, r.length, r.variant) == (ALL, length, "dense")]
+            right = row.score or 0.0
+            out.print(f"{length:,} tokens: {right:.0%} of {row.questions} answers right", markup=False)
+            if right < GOOD:
+                break
+            best, length = length, 2 * length
+        if best:
+            place = remember_window(lib.settings.home, loaded.name, best)
+            out.print(f"The effective window of {loaded.name} is {best:,} tokens; kept in {place}.", markup=False)
+        else:
+            out.print(f"{loaded.name} answers fewer than nine in ten at 512 tokens; nothing was changed.", markup=False)
+
+
+def frame_of(model: LanguageModel) -> Frame:
+    """The product's own words around a corpus."""
+    from app import prompt
+    from app.answer import Turn as Asked
+
+    def frame(question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
+        turns = [Asked(*turn) for turn in history]
+        return model.frame(prompt.messages(question, turns, brief=model.brief), system=prompt.SYSTEM)
+
+    return frame
+
+
+def told(show: OnProgress) -> OnTask:
+    """The command's progress bar for a run of tasks."""
+    from engine.events import Progress
+
+    def on_task(what: str, done: int, total: int) -> None:
+        show(Progress("prefill", done, total))
+
+    return on_task

@@ -1,0 +1,48 @@
+"""omnibus eval measures the default model, says what it means, and a measured window is heeded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.library import Library
+from app.settings import Settings
+from engine.measured import measured, remember_window
+
+
+def test_a_small_evaluation_prints_a_table_and_what_it_means(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNIBUS_HOME", str(home))
+    options = ["--suites", "passkey", "--lengths", "400", "--policies", "dense", "--out", str(tmp_path / "out")]
+    run = CliRunner().invoke(app, ["eval", *options])
+    assert run.exit_code == 0, run.output
+    assert "### all questions, 400 tokens" in run.output
+    assert "dense attention" in run.output
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert CliRunner().invoke(app, ["eval", "--lengths", "many"]).exit_code == 2
+    wrong = CliRunner().invoke(app, ["eval", "--suites", "haystack", "--out", str(tmp_path / "other")])
+    assert wrong.exit_code == 1
+    assert "No suite 'haystack'" in wrong.output
+
+
+def test_a_measured_window_decides_what_is_answered_whole(home: Path) -> None:
+    (home / "models").unlink()
+    kept = Path(__file__).parents[3] / ".cache" / "omnibus" / "models"
+    (home / "models").mkdir()
+    for file in kept.iterdir():
+        (home / "models" / file.name).symlink_to(file)
+    remember_window(home, "smollm2-135m", 512)
+    assert measured(home) == {"smollm2-135m": {"effective_window": 512}}
+    with Library(settings=Settings(home=home)) as library:
+        assert library.engine.model.effective_window == 512
+        assert library.engine.model.packed_window == 512
+
+
+def test_a_damaged_file_of_measurements_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "measured.json").write_text("{")
+    assert measured(tmp_path) == {}
