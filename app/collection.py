@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from app import prompt
 from app.answer import Answer, AnswerStats, Citation, Turn
 from app.citations import cite_sentence, quotes, resolve
+from app.conversations import Conversations
 from app.errors import NotAnswerable, UploadTooLarge
 from app.jobs import Job, OnJob
 from app.kept_kv import KeptKV
@@ -197,6 +198,11 @@ class Collection:
     def kept_kv(self) -> KeptKV:
         """Which chunks of the session store were made of these documents."""
         return KeptKV(self.library.sessions, self.name)
+
+    @property
+    def conversations(self) -> Conversations:
+        """Dialogues with this collection that were kept."""
+        return Conversations(self.library.sessions, self.name)
 
     @property
     def _snapshots(self) -> Snapshots:

@@ -31,6 +31,14 @@ class EmptyCollection(OmnibusError):
         super().__init__(f"The collection '{name}' holds no readable document. Add some with: omnibus add PATH")
 
 
+class NoSuchConversation(OmnibusError):
+    """No conversation of this collection has that number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"There is no conversation {number} here (any more).")
+
+
 class NoSuchDocument(OmnibusError):
     """A document is not (or no longer) in the collection."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from app.answer import Answer, Citation, Turn
+from app.conversations import Conversation
 from app.stream import Progress
 from ui.sanitise import rendered
 
@@ -26,8 +27,18 @@ class Dialogue:
     messages: list[dict[str, str]] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    number: int | None = None
+    """Under which it is kept; null before its first answer."""
     left: bool = False
     """The person went on to another dialogue; what is still in the making for this one is not shown."""
+
+    @classmethod
+    def of(cls, kept: Conversation) -> Dialogue:
+        """A kept conversation as it was shown."""
+        dialogue = cls(number=kept.id)
+        for question, answer in kept.turns:
+            dialogue.finish(dialogue.asked(question), question, answer)
+        return dialogue
 
     def asked(self, question: str) -> int:
         """Show a question and an answer to come; returns where the answer goes."""

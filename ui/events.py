@@ -101,8 +101,9 @@ class Events:
     ) -> Iterator[tuple[Any, Any, Any, Any]]:
         """Ask; yields the chat, the dialogue, the status line, and the question, emptied once it is taken."""
         session = request.session_hash or ""
+        collection = self._library.collection(name or DEFAULT)
         try:
-            stream = self._library.collection(name or DEFAULT).stream(question, history=dialogue.turns)
+            stream = collection.stream(question, history=dialogue.turns)
         except OmnibusError as error:
             yield dialogue.messages, dialogue, chat_view.status(error.message), gr.skip()
             return
@@ -122,6 +123,7 @@ class Events:
             for event in stream.events():
                 if isinstance(event, Answer):
                     dialogue.finish(at, question, event)
+                    dialogue.number = collection.conversations.add(question, event, dialogue.number)
                 elif isinstance(event, str):
                     text, line = text + event, chat_view.status("Answering")
                     dialogue.show(at, text)
@@ -153,6 +155,22 @@ class Events:
         dialogue.left = True
         self.stop(request)
         return [], Dialogue(), ""
+
+    def earlier(self, name: str | None, dialogue: Dialogue) -> Any:
+        """The conversations that were kept of a collection, the one that is shown chosen."""
+        kept = self._library.collection(name or DEFAULT).conversations.all()
+        return gr.Dropdown(choices=[(info.name, info.id) for info in kept], value=dialogue.number)
+
+    def reopen(
+        self, number: int | None, name: str | None, dialogue: Dialogue, request: gr.Request
+    ) -> tuple[list[Any], Dialogue, str, str]:
+        """Go on with a kept conversation."""
+        empty = self.leave(dialogue, request)
+        try:
+            again = Dialogue.of(self._library.collection(name or DEFAULT).conversations.get(int(number or 0)))
+        except OmnibusError as error:
+            return *empty[:2], chat_view.status(error.message), source_view.EMPTY
+        return again.messages, again, "", source_view.EMPTY
 
     def jump(self, name: str | None, dialogue: Dialogue, event: gr.EventData) -> Any:
         """Open what a link names: `cite-<number>`, `doc-<id>`, `inside-<answer>` or `look-<answer>-<place>`."""

@@ -81,6 +81,9 @@ def build(library: Library) -> gr.Blocks:
                 upload = gr.File(label="Add files", file_count="multiple", height=140, elem_id="upload")
                 plan = gr.HTML(elem_id="plan")
                 documents = gr.HTML(library_view.EMPTY, elem_id="documents")
+                earlier = gr.Dropdown(
+                    label="Earlier conversations", choices=[], value=None, elem_id="earlier", info="Kept as you ask."
+                )
             with gr.Column(scale=5, min_width=320):
                 chat = gr.Chatbot(
                     elem_id="chat",
@@ -113,8 +116,10 @@ def build(library: Library) -> gr.Blocks:
 
         panel, talk = [documents, plan], [chat, dialogue, status]
         planned = {"fn": events.plan, "inputs": [collection, dialogue], "outputs": panel, "show_progress": "hidden"}
-        page.load(events.open, None, [collection, *panel]).then(**planned, concurrency_limit=4)
-        collection.input(events.choose, [collection, dialogue], [*panel, *talk, source]).then(**planned)
+        kept = {"fn": events.earlier, "inputs": [collection, dialogue], "outputs": earlier, "show_progress": "hidden"}
+        page.load(events.open, None, [collection, *panel]).then(**kept).then(**planned, concurrency_limit=4)
+        collection.input(events.choose, [collection, dialogue], [*panel, *talk, source]).then(**kept).then(**planned)
+        earlier.input(events.reopen, [earlier, collection, dialogue], [*talk, source], show_progress="hidden")
         upload.upload(events.add, [upload, collection], [upload, collection, status, *panel], concurrency_limit=4).then(
             **planned
         )
@@ -125,9 +130,9 @@ def build(library: Library) -> gr.Blocks:
                 [*talk, question],
                 concurrency_limit=16,
                 show_progress="hidden",
-            ).then(**planned)
+            ).then(**kept).then(**planned)
         stop.click(events.stop, None, None, queue=False)
-        chat.clear(events.leave, dialogue, talk, queue=False, show_progress="hidden").then(**planned)
+        chat.clear(events.leave, dialogue, talk, queue=False, show_progress="hidden").then(**kept).then(**planned)
         source.jump(events.jump, [collection, dialogue], source, queue=False, show_progress="hidden")
         page.unload(events.stop)
     return page

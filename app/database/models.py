@@ -152,6 +152,29 @@ class OldTextRow(Base):
     pages: Mapped[list[Any]] = mapped_column(JSON)
 
 
+class ConversationRow(Base):
+    """A dialogue with a collection that can be gone on with."""
+
+    __tablename__ = "conversation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    updated: Mapped[datetime] = mapped_column(default=_now)
+    turns: Mapped[list[ConversationTurnRow]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True, order_by="ConversationTurnRow.id"
+    )
+
+
+class ConversationTurnRow(Base):
+    """A question and its answer, citations and figures included."""
+
+    __tablename__ = "conversation_turn"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversation.id", ondelete="CASCADE"), index=True)
+    question: Mapped[str]
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class JobRow(Base):
     """Long work and how far it is; it goes on from here after a kill."""
 

@@ -258,3 +258,23 @@ def test_a_cited_pdf_opens_as_its_page_with_the_words_boxed_and_the_answer_tells
     visit.look("inside")
     visit.page.keyboard.press("/")
     assert visit.page.evaluate("document.activeElement.tagName") == "TEXTAREA"
+
+
+def test_a_conversation_is_there_after_a_reload_and_its_citations_still_open(visit: Visit) -> None:
+    visit.collection("again")
+    visit.upload(SAMPLES / "handbook.md")
+    visit.ask("Who is the warden of the hut?")
+    visit.page.wait_for_selector("a.cite", timeout=90_000)
+    visit.page.wait_for_function("document.querySelector('#earlier input').value.includes('warden')")
+    visit.page.reload()
+    visit.page.wait_for_function("document.querySelector('#collection input')?.value")
+    visit.page.fill("#collection input", "again")
+    visit.page.press("#collection input", "Enter")
+    visit.page.wait_for_selector("#documents tbody tr")
+    visit.page.click("#earlier input")
+    visit.page.click("#earlier ul[role=listbox] li")
+    visit.page.wait_for_selector("a.cite")
+    assert "Who is the warden" in visit.page.inner_text("#chat")
+    visit.page.click("a.cite")
+    visit.page.wait_for_selector("#source tr.hit")
+    visit.look("reopened")

@@ -35,7 +35,7 @@ def inputs(default_language_model: LanguageModel) -> dict[str, tuple[Tensor, Ten
     return {
         "noise": structured(4, 2, 1100, 1100),
         "chunk": structured(4, 2, 600, 1496, seed=1),
-        **{f"layer {layer}": (q.float(), k.float()) for layer, (q, k) in real.items()},
+        **{f"layer {layer}": (q.float(), k.float()) for layer, (q, k, _) in real.items()},
     }
 
 
