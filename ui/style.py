@@ -29,6 +29,7 @@ def theme() -> gr.themes.Base:
 
 CSS = """
 .gradio-container { width: 100% !important; max-width: 1600px !important; margin: 0 auto; }
+#earlier input, #collection input { text-overflow: ellipsis; padding-right: 30px; }
 #title { padding: 0 2px; }
 #title h1 { font-family: "Iowan Old Style", "Palatino Linotype", Georgia, serif; font-weight: 500; margin: 0; }
 #title p { margin: 0; color: var(--body-text-color-subdued); }
