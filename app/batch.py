@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.answer import Answer, AnswerStats, Citation
 from app.collection import Collection
-from app.errors import explain
+from app.errors import NoSuchCollection, explain
 from app.planner import ModeChoice
 from app.planning import Prepared
 from app.scores import Scores, score
@@ -112,15 +112,22 @@ def answer_batch(
         waiting = [q for q in group if q.index not in skip]
         if not waiting:
             continue
+        try:
+            collection = library.collection(name)
+        except NoSuchCollection as error:
+            for answer in (failed(q, error.message) for q in waiting):
+                yield answer
+                report(answer)
+            continue
         if library.generator is not None:
             from app.generator_batch import answers
 
-            for answer in answers(library.generator, library.collection(name), waiting, mode, drawn, cancel):
+            for answer in answers(library.generator, collection, waiting, mode, drawn, cancel):
                 yield answer
                 report(answer)
             continue
         with library.turn(cancel):
-            job = _Group(library.load_engine(), library.collection(name), group, mode, drawn, cancel)
+            job = _Group(library.load_engine(), collection, group, mode, drawn, cancel)
             for answer in job.run(waiting):
                 yield answer
                 report(answer)

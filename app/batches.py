@@ -36,9 +36,9 @@ def submit(
     A server that was killed goes on with it at its next start; so does `omnibus jobs resume`.
     """
     drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
-    job = library.job_table.create(KIND, collection, [])
+    job = library.job_table.create(KIND, collection, [], library.viewer_id)
     folder = _folder(library, job.id)
-    _forget_old(library, folder.parent)
+    forget_old(library)
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps({"mode": mode, "sampling": asdict(drawn)}), encoding="utf-8")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in questions)
@@ -77,6 +77,7 @@ def answer(library: Library, job: Job, *, on_progress: OnJob | None = None, toke
 
 def total(library: Library, number: int) -> int:
     """How many questions a batch has; raises NoSuchJob."""
+    library.job(number)
     try:
         return (_folder(library, number) / "questions.jsonl").read_bytes().count(b"\n")
     except FileNotFoundError:
@@ -88,6 +89,7 @@ def rows(library: Library, number: int) -> Iterator[str]:
 
     Raises NoSuchJob.
     """
+    library.job(number)
     folder = _folder(library, number)
     if not folder.exists():
         raise NoSuchJob(number)
@@ -115,9 +117,9 @@ def _folder(library: Library, number: int) -> Path:
     return library.settings.home / "batches" / str(number)
 
 
-def _forget_old(library: Library, folder: Path) -> None:
+def forget_old(library: Library) -> None:
     """Remove what belongs to jobs that are no longer remembered."""
-    known = {str(job.id) for job in library.jobs()}
-    for old in folder.glob("*"):
+    known = {str(job.id) for job in library.job_table.all()}
+    for old in _folder(library, 0).parent.glob("*"):
         if old.name not in known:
             shutil.rmtree(old)

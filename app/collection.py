@@ -79,15 +79,18 @@ class Collection:
         from app import adding
 
         roots = [Path(p).expanduser().absolute() for p in paths]
+        self.library.check_may_change()
         adding.check(roots)
         jobs, names = self.library.job_table, [str(root) for root in roots]
-        return jobs.unfinished("add", self.name, names) or jobs.create("add", self.name, names)
+        user = self.library.viewer_id
+        return jobs.unfinished("add", self.name, names) or jobs.create("add", self.name, names, user)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
         """Add an uploaded file under its path (app.uploads); of an archive the first file that was loaded is returned.
 
-        Raises UploadTooLarge.
+        Raises UploadTooLarge, NotAllowed.
         """
+        self.library.check_may_change()
         limit = self.library.settings.max_upload_mb
         if len(data) > limit << 20:
             raise UploadTooLarge(filename, limit)
@@ -112,7 +115,11 @@ class Collection:
         return near(self.shelf.documents())
 
     def remove(self, path: str) -> None:
-        """Take a document out: its text, what old answers kept of it, its index and its KV. Raises NoSuchDocument."""
+        """Take a document out: its text, what old answers kept of it, its index and its KV.
+
+        Raises NoSuchDocument, NotAllowed.
+        """
+        self.library.check_may_change()
         self.shelf.remove(path)
         self.kept_kv.forget([path], lambda: self.library.store)
         self.library.originals.purge(self.library.sessions)
@@ -161,16 +168,19 @@ class Collection:
 
     def pin_documents(self, *patterns: str) -> None:
         """Have the documents that match patterns (as in .gitignore) read whole before all others; raises NotARule."""
+        self.library.check_may_change()
         self.library.require(self.name)
         self._rules.set("pin", patterns)
 
     def exclude_documents(self, *patterns: str) -> None:
         """Keep the documents that match patterns out of every prompt; they stay in the collection. Raises NotARule."""
+        self.library.check_may_change()
         self.library.require(self.name)
         self._rules.set("exclude", patterns)
 
     def drop_rules(self, *patterns: str) -> None:
         """Undo pins and exclusions by their patterns; raises NotARule."""
+        self.library.check_may_change()
         self._rules.drop(patterns)
 
     def rules_of(self, paths: Iterable[str]) -> Ruling:
@@ -201,8 +211,8 @@ class Collection:
 
     @property
     def conversations(self) -> Conversations:
-        """Dialogues with this collection that were kept."""
-        return Conversations(self.library.sessions, self.name)
+        """The viewer's dialogues with this collection that were kept."""
+        return Conversations(self.library.sessions, self.name, self.library.viewer_id)
 
     @property
     def _snapshots(self) -> Snapshots:

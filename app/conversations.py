@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, Literal
 
-from sqlalchemy import String, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, String, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.answer import Answer, AnswerStats, Citation
@@ -41,16 +41,16 @@ class Conversation:
 
 
 class Conversations:
-    """The conversations of one collection; every method is one transaction."""
+    """A user's conversations with one collection (null: those of no user); every method is one transaction."""
 
-    def __init__(self, sessions: sessionmaker[Session], collection: str) -> None:
-        self._sessions, self._collection = sessions, collection
+    def __init__(self, sessions: sessionmaker[Session], collection: str, user: int | None = None) -> None:
+        self._sessions, self._collection, self._user = sessions, collection, user
 
     def all(self, words: str = "") -> list[ConversationInfo]:
         """Those whose name, questions or answers hold `words`, the one used last first."""
         turn, row = ConversationTurnRow, ConversationRow
         query = select(row.id, row.name, func.count(turn.id), row.updated).outerjoin(turn).group_by(row.id)
-        query = query.join(CollectionRow).where(CollectionRow.name == self._collection)
+        query = query.join(CollectionRow).where(CollectionRow.name == self._collection, self._mine)
         if words:
             said = or_(turn.question.icontains(words), cast(turn.answer["text"], String).icontains(words))
             holding = select(turn.conversation_id).where(said)
@@ -68,7 +68,7 @@ class Conversations:
             if number is None:
                 collection = select(CollectionRow.id).where(CollectionRow.name == self._collection)
                 name = " ".join(question.split())[:LONGEST_NAME]
-                row = ConversationRow(collection_id=db.scalars(collection).one(), name=name)
+                row = ConversationRow(collection_id=db.scalars(collection).one(), name=name, user_id=self._user)
                 db.add(row)
             else:
                 row = self._row(db, number)
@@ -101,8 +101,12 @@ class Conversations:
         whole = self.get(number)
         return {"markdown": _markdown, "html": _html, "jsonl": _jsonl}[form](whole)
 
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        return ConversationRow.user_id.is_not_distinct_from(self._user)
+
     def _row(self, db: Session, number: int) -> ConversationRow:
-        here = select(ConversationRow).join(CollectionRow).where(CollectionRow.name == self._collection)
+        here = select(ConversationRow).join(CollectionRow).where(CollectionRow.name == self._collection, self._mine)
         row = db.scalar(here.where(ConversationRow.id == number))
         if row is None:
             raise NoSuchConversation(number)

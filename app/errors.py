@@ -39,6 +39,18 @@ class NoSuchConversation(OmnibusError):
         super().__init__(f"There is no conversation {number} here (any more).")
 
 
+class NotAllowed(OmnibusError):
+    """A user's role does not cover what was asked for."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        super().__init__(f"'{user}' may read here, not add, change or delete. Ask an administrator.")
+
+
+class UserProblem(OmnibusError):
+    """A user of that name cannot be made, found or changed."""
+
+
 class NoSuchDocument(OmnibusError):
     """A document is not (or no longer) in the collection."""
 

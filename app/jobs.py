@@ -28,7 +28,7 @@ KEPT = 200
 @dataclass(frozen=True, slots=True)
 class Job:
     """Work and how far it is; times in UTC. `tokens` is null where no model was loaded to count them, `eta_seconds`
-    where nothing can be said yet; `at` is the file that was read last."""
+    where nothing can be said yet; `at` is the file that was read last, `user` the number of who began it."""
 
     id: int
     kind: str
@@ -45,6 +45,7 @@ class Job:
     updated: datetime
     eta_seconds: float | None
     error: str | None
+    user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,12 @@ class Jobs:
                 raise NoSuchJob(number)
             return self._job(row)
 
-    def create(self, kind: str, collection: str, arguments: Sequence[str]) -> Job:
-        """A new job; the oldest finished ones beyond KEPT are forgotten."""
+    def create(self, kind: str, collection: str, arguments: Sequence[str], user: int | None = None) -> Job:
+        """A new job, of a user where one asked for it; the oldest finished ones beyond KEPT are forgotten."""
         with self._sessions.begin() as db:
             finished = select(JobRow.id).where(JobRow.state != "running").order_by(JobRow.id.desc()).offset(KEPT)
             db.execute(delete(JobRow).where(JobRow.id.in_(finished)))
-            row = JobRow(kind=kind, collection=collection, arguments=list(arguments))
+            row = JobRow(kind=kind, collection=collection, arguments=list(arguments), user_id=user)
             db.add(row)
             db.flush()
             return self._job(row)
@@ -158,6 +159,7 @@ class Jobs:
             row.updated.replace(tzinfo=UTC),
             _eta(row) if state == "running" else None,
             row.error,
+            row.user_id,
         )
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +17,7 @@ from sqlalchemy import func, select
 
 from app.database.models import CollectionRow, DocumentRow, MeasurementRow
 from app.database.session import open_database, truncate
-from app.errors import NoSuchCollection
+from app.errors import NoSuchCollection, NoSuchJob, NotAllowed
 from app.originals import Originals
 from app.search import Search
 from app.settings import Settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from app.generator import Generator
     from app.jobs import Job, Jobs
     from app.sparse import SparseIndex
+    from app.users import User, Users
     from app.watching import Watching
     from engine.engine import Engine
     from engine.events import CancelToken, OnProgress
@@ -33,8 +35,17 @@ if TYPE_CHECKING:
     from ingest import Document
 
 LOG = logging.getLogger(__name__)
+SHARED = ("sessions", "job_table", "watching", "generator")
 LOOK_UP_S = 0.2
 """How often who waits for the engine looks whether it was called away."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is opened at first use, by whichever view of a library comes first."""
+
+    engine: Engine | None = None
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +93,75 @@ class Library:
         self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), threading.Lock()
         self._working: dict[threading.Thread, CancelToken] = {}
         self._sparse: dict[str, tuple[list[tuple[str, str]], SparseIndex]] = {}
-        self._engine: Engine | None = None
-        self._store: Store | None = None
+        self._held = _Held()
+        self.viewer: User | None = None
+        """The user whose library this is (seen_by); null: that of the machine's owner, who sees everything."""
 
     @cached_property
     def sessions(self) -> Any:
         """Database sessions (made at first use)."""
         return open_database(self.settings.database)
 
+    # -- users --------------------------------------------------------------------------------------------------------
+
+    @property
+    def users(self) -> Users:
+        """Who may use a server over this library."""
+        from app.users import Users
+
+        return Users(self.sessions)
+
+    def seen_by(self, user: User | None) -> Library:
+        """This library as a user sees it: its collections, conversations and jobs only, changed by admins only.
+
+        It shares the engine, the store and the database. Null leaves it as it is.
+        """
+        if user is None:
+            return self
+        for name in SHARED:
+            getattr(self, name)  # made once, and carried over by the copy
+        seen = copy(self)
+        seen.viewer = user
+        return seen
+
+    @property
+    def viewer_id(self) -> int | None:
+        """Whose conversations and jobs are made here."""
+        return self.viewer.id if self.viewer else None
+
+    def check_may_change(self) -> None:
+        """Raise NotAllowed for a user who may only read."""
+        if self.viewer is not None and not self.viewer.is_admin:
+            raise NotAllowed(self.viewer.name)
+
     # -- collections --------------------------------------------------------------------------------------------------
 
     def collections(self) -> list[CollectionInfo]:
-        """Every collection, by name."""
+        """Every collection that the viewer sees, by name."""
         count = func.count(DocumentRow.id).filter(DocumentRow.status != "skipped")
         query = select(CollectionRow.name, count, CollectionRow.created).outerjoin(DocumentRow)
+        if self.viewer is not None:
+            from app.users import seen_by
+
+            query = query.where(seen_by(self.viewer.id))
         with self.sessions() as db:
             rows = db.execute(query.group_by(CollectionRow.id).order_by(CollectionRow.name))
             return [CollectionInfo(name, held, made.replace(tzinfo=UTC)) for name, held, made in rows]
 
     def collection(self, name: str = "default") -> Collection:
-        """The collection of that name; it comes to be with its first document."""
+        """The collection of that name; it comes to be with its first document.
+
+        Raises NoSuchCollection where the viewer may not see it, or make it.
+        """
         from app.collection import Collection
 
+        if self.viewer is not None and not self.viewer.is_admin:
+            self.require(name)
         return Collection(self, name)
 
     def delete_collection(self, name: str) -> None:
-        """Forget a collection: texts, indices, KV, and that it was watched; raises NoSuchCollection."""
+        """Forget a collection: texts, indices, KV, and that it was watched; raises NoSuchCollection, NotAllowed."""
+        self.check_may_change()
         self.require(name)
         self.collection(name).kept_kv.forget_all(lambda: self.store)
         self.watching.forget(name)
@@ -119,7 +173,7 @@ class Library:
         self.originals.purge(self.sessions)
 
     def require(self, name: str) -> None:
-        """Raise NoSuchCollection where nothing was ever added under that name."""
+        """Raise NoSuchCollection where nothing was ever added under that name, or nothing that the viewer may see."""
         known = [info.name for info in self.collections()]
         if name not in known:
             raise NoSuchCollection(name, known)
@@ -139,16 +193,24 @@ class Library:
         return Jobs(self.sessions, self.settings.home / "jobs")
 
     def jobs(self) -> list[Job]:
-        """Every job that is remembered, newest first."""
-        return self.job_table.all()
+        """Every job that is remembered, newest first: a user's own, for admins also what others added."""
+        return [job for job in self.job_table.all() if self._sees(job)]
 
     def job(self, number: int) -> Job:
         """One job and how far it is; raises NoSuchJob."""
-        return self.job_table.get(number)
+        job = self.job_table.get(number)
+        if not self._sees(job):
+            raise NoSuchJob(number)
+        return job
+
+    def _sees(self, job: Job) -> bool:
+        if self.viewer is None or job.user == self.viewer.id:
+            return True
+        return self.viewer.is_admin and (job.user is None or job.kind == "add")
 
     def cancel_job(self, number: int) -> Job:
         """Ask a job to stop, whichever process works on it; what it carried over stays. Raises NoSuchJob."""
-        return self.job_table.cancel(number)
+        return self.job_table.cancel(self.job(number).id)
 
     def resume_job(self, number: int) -> Job:
         """Work on a job on a thread of this process, from where it stands; raises NoSuchJob, JobRunning."""
@@ -207,12 +269,12 @@ class Library:
     @property
     def loaded(self) -> bool:
         """Whether the model is in memory."""
-        return self._engine is not None
+        return self._held.engine is not None
 
     def load_engine(self, on_progress: OnProgress | None = None) -> Engine:
         """Load the model and open the session store, once; raises the engine's errors."""
         with self._loading:
-            if self._engine is None:
+            if self._held.engine is None:
                 from engine.engine import Engine
                 from engine.model import LanguageModel
                 from engine.policies import policy_by_name
@@ -221,7 +283,7 @@ class Library:
                 model = LanguageModel.load(
                     s.model, device=s.device, dtype=s.dtype, home=s.home, on_progress=on_progress
                 )
-                self._engine = Engine(
+                self._held.engine = Engine(
                     model,
                     store=self.store,
                     policy=policy_by_name(s.policy, model.config, model.device.type),
@@ -230,20 +292,20 @@ class Library:
                     codec=s.kv_codec,
                     salt=s.kv_salt,
                 )
-            return self._engine
+            return self._held.engine
 
     @property
     def store(self) -> Store:
         """The session store, opened at first use; no model is needed for it."""
         with self._opening:
-            if self._store is None:
+            if self._held.store is None:
                 from engine.store import Store
 
                 quota = int(self.settings.store_quota_gb * 1e9)
                 here, s = self.settings.home / "sessions", self.settings
                 catalogue = s.store_catalogue.get_secret_value() or s.store_catalogue_here
-                self._store = Store(s.store or here, quota_bytes=quota, key=s.store_secret, catalogue=catalogue)
-            return self._store
+                self._held.store = Store(s.store or here, quota_bytes=quota, key=s.store_secret, catalogue=catalogue)
+            return self._held.store
 
     @contextmanager
     def turn(self, cancel: CancelToken | None = None) -> Iterator[None]:
@@ -286,9 +348,9 @@ class Library:
         for thread, token in list(self._working.items()):
             token.cancel()
             thread.join()
-        if self._store is not None:
-            self._store.close()
-        self._engine = self._store = None
+        if self._held.store is not None:
+            self._held.store.close()
+        self._held.engine = self._held.store = None
         if "sessions" in self.__dict__:
             self.sessions.kw["bind"].dispose()
             del self.__dict__["sessions"]

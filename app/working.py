@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 
 def work_on(library: Library, job: Job, *, on_progress: OnJob | None = None, token: CancelToken | None = None) -> None:
-    """Do a job's work from where it stands; raises JobRunning, Cancelled, and what its kind raises."""
+    """Do a job's work from where it stands, with what its user may see and do.
+
+    Raises JobRunning, Cancelled, and what its kind raises.
+    """
     from app import adding, batches
 
+    if job.user is not None:
+        library = library.seen_by(library.users.numbered(job.user))
     if job.kind == batches.KIND:
         batches.answer(library, job, on_progress=on_progress, token=token)
     else:

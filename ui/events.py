@@ -11,9 +11,10 @@ import gradio as gr
 
 from app.answer import Answer, Citation
 from app.collection import Collection
-from app.errors import OmnibusError, explain
+from app.errors import NoSuchCollection, OmnibusError, explain
 from app.library import Library
 from app.stream import Cancelled
+from app.users import User
 from ui import chat_view, inside_view, library_view, source_view
 from ui.chat_view import Dialogue
 from ui.running import Running
@@ -25,39 +26,59 @@ Talk = tuple[list[dict[str, str]], Dialogue, str]
 """The chat's messages, the dialogue behind them, the status line."""
 
 
+def viewer_of(request: gr.Request) -> User | None:
+    """Who is signed in at the page; null where nobody need be."""
+    assert request.request is not None
+    viewer: User | None = request.request.scope["state"]["viewer"]
+    return viewer
+
+
 class Events:
     """Handlers over one library; what belongs to one browser session is in its Dialogue."""
 
     def __init__(self, library: Library) -> None:
         self._library, self._running = library, Running()
 
+    def _seen(self, request: gr.Request) -> Library:
+        """The library as the person at the page may see it."""
+        return self._library.seen_by(viewer_of(request))
+
+    def _collection(self, name: str | None, request: gr.Request) -> Collection:
+        return self._seen(request).collection(name or DEFAULT)
+
     # -- library ------------------------------------------------------------------------------------------------------
 
-    def open(self) -> tuple[Any, str, str]:
+    def open(self, request: gr.Request) -> tuple[Any, str, str]:
         """The first look: collections, and the documents of the first."""
-        names = [info.name for info in self._library.collections()]
+        names = [info.name for info in self._seen(request).collections()]
         name = names[0] if names else DEFAULT
-        return gr.Dropdown(choices=names or [DEFAULT], value=name), *self._panel(name)
+        return gr.Dropdown(choices=names or [DEFAULT], value=name), *self._panel(name, request)
 
-    def _panel(self, name: str | None) -> tuple[str, str]:
+    def _panel(self, name: str | None, request: gr.Request) -> tuple[str, str]:
         """Documents of a collection, as they are before anything is counted."""
-        return library_view.documents(self._library.collection(name or DEFAULT).documents()), ""
+        try:
+            return library_view.documents(self._collection(name, request).documents()), ""
+        except NoSuchCollection:
+            return library_view.EMPTY, ""
 
-    def _readable(self, name: str | None) -> bool:
-        return any(info.status != "skipped" for info in self._library.collection(name or DEFAULT).documents())
+    def _readable(self, name: str | None, request: gr.Request) -> bool:
+        try:
+            return any(info.status != "skipped" for info in self._collection(name, request).documents())
+        except NoSuchCollection:
+            return False
 
-    def plan(self, name: str | None, dialogue: Dialogue) -> Iterator[tuple[Any, Any]]:
+    def plan(self, name: str | None, dialogue: Dialogue, request: gr.Request) -> Iterator[tuple[Any, Any]]:
         """Documents with their tokens, and what a question will read; loads the model, whose tokens they are.
 
         Shows nothing where the person went on to another collection meanwhile.
         """
-        if not self._readable(name):
+        if not self._readable(name, request):
             yield gr.skip(), ""
             return
         if not self._library.loaded:
             yield gr.skip(), library_view.note("Loading the model, to count tokens.")
-        collection = self._library.collection(name or DEFAULT)
         try:
+            collection = self._collection(name, request)
             plan = collection.plan()
         except Exception as error:
             sentence = explain(error)
@@ -74,11 +95,15 @@ class Events:
         self, name: str | None, dialogue: Dialogue, request: gr.Request
     ) -> tuple[str, str, list[Any], Dialogue, str, str]:
         """Another collection: its documents, a fresh dialogue, no source."""
-        return *self._panel(name), *self.leave(dialogue, request), source_view.EMPTY
+        return *self._panel(name, request), *self.leave(dialogue, request), source_view.EMPTY
 
-    def add(self, files: Sequence[str] | None, name: str | None) -> tuple[Any, Any, str, str, str]:
+    def add(self, files: Sequence[str] | None, name: str | None, request: gr.Request) -> tuple[Any, Any, str, str, str]:
         """Put uploaded files into the collection and say what became of them."""
-        collection = self._library.collection(name or DEFAULT)
+        try:
+            self._seen(request).check_may_change()
+            collection = self._collection(name, request)
+        except OmnibusError as error:
+            return None, gr.skip(), chat_view.status(error.message), gr.skip(), gr.skip()
         loaded, notes = 0, []
         for file in files or ():
             try:
@@ -90,9 +115,9 @@ class Events:
             if info.status == "skipped":
                 notes.append(f"{info.path} was skipped: {info.reason}.")
         words = " ".join([f"{loaded} added to '{collection.name}'.", *notes])
-        names = [info.name for info in self._library.collections()]
+        names = [info.name for info in self._seen(request).collections()]
         picker = gr.Dropdown(choices=names, value=collection.name)
-        return None, picker, chat_view.status(words), *self._panel(collection.name)
+        return None, picker, chat_view.status(words), *self._panel(collection.name, request)
 
     # -- dialogue -----------------------------------------------------------------------------------------------------
 
@@ -101,13 +126,13 @@ class Events:
     ) -> Iterator[tuple[Any, Any, Any, Any]]:
         """Ask; yields the chat, the dialogue, the status line, and the question, emptied once it is taken."""
         session = request.session_hash or ""
-        collection = self._library.collection(name or DEFAULT)
         try:
+            collection = self._collection(name, request)
             stream = collection.stream(question, history=dialogue.turns)
         except OmnibusError as error:
             yield dialogue.messages, dialogue, chat_view.status(error.message), gr.skip()
             return
-        if not self._readable(name):
+        if not self._readable(name, request):
             yield (
                 dialogue.messages,
                 dialogue,
@@ -156,9 +181,12 @@ class Events:
         self.stop(request)
         return [], Dialogue(), ""
 
-    def earlier(self, name: str | None, dialogue: Dialogue) -> Any:
+    def earlier(self, name: str | None, dialogue: Dialogue, request: gr.Request) -> Any:
         """The conversations that were kept of a collection, the one that is shown chosen."""
-        kept = self._library.collection(name or DEFAULT).conversations.all()
+        try:
+            kept = self._collection(name, request).conversations.all()
+        except NoSuchCollection:
+            kept = []
         return gr.Dropdown(choices=[(info.name, info.id) for info in kept], value=dialogue.number)
 
     def reopen(
@@ -167,16 +195,16 @@ class Events:
         """Go on with a kept conversation."""
         empty = self.leave(dialogue, request)
         try:
-            again = Dialogue.of(self._library.collection(name or DEFAULT).conversations.get(int(number or 0)))
+            again = Dialogue.of(self._collection(name, request).conversations.get(int(number or 0)))
         except OmnibusError as error:
             return *empty[:2], chat_view.status(error.message), source_view.EMPTY
         return again.messages, again, "", source_view.EMPTY
 
-    def jump(self, name: str | None, dialogue: Dialogue, event: gr.EventData) -> Any:
+    def jump(self, name: str | None, dialogue: Dialogue, event: gr.EventData, request: gr.Request) -> Any:
         """Open what a link names: `cite-<number>`, `doc-<id>`, `inside-<answer>` or `look-<answer>-<place>`."""
         kind, _, key = str(event._data["target"]).partition("-")
-        collection = self._library.collection(name or DEFAULT)
         try:
+            collection = self._collection(name, request)
             if kind == "doc":
                 return source_view.render(collection.source(key))
             if kind == "inside":

@@ -26,6 +26,36 @@ class CollectionRow(Base):
     created: Mapped[datetime] = mapped_column(default=_now)
 
 
+class UserRow(Base):
+    """Somebody who may use the server; `password` is argon2's encoded hash, null for who comes through a proxy."""
+
+    __tablename__ = "user"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    password: Mapped[str | None]
+    created: Mapped[datetime] = mapped_column(default=_now)
+
+
+class SignInRow(Base):
+    """A browser in which a user is signed in, by the SHA-256 of the secret in its cookie; `expires` in UTC."""
+
+    __tablename__ = "sign_in"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    expires: Mapped[datetime]
+
+
+class GrantRow(Base):
+    """A collection that a user may see."""
+
+    __tablename__ = "grant"
+    __table_args__ = (UniqueConstraint("user_id", "collection_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
+
+
 class DocumentRow(Base):
     """One file's text and verdict, as it was when it was added."""
 
@@ -153,10 +183,11 @@ class OldTextRow(Base):
 
 
 class ConversationRow(Base):
-    """A dialogue with a collection that can be gone on with."""
+    """A dialogue with a collection that can be gone on with, by its user (null: where there was none)."""
 
     __tablename__ = "conversation"
     id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collection.id", ondelete="CASCADE"), index=True)
     name: Mapped[str]
     updated: Mapped[datetime] = mapped_column(default=_now)
@@ -176,10 +207,11 @@ class ConversationTurnRow(Base):
 
 
 class JobRow(Base):
-    """Long work and how far it is; it goes on from here after a kill."""
+    """Long work and how far it is; it goes on from here after a kill, as the user who began it (null: none did)."""
 
     __tablename__ = "job"
     id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str]
     collection: Mapped[str]
     arguments: Mapped[list[str]] = mapped_column(JSON)

@@ -72,6 +72,7 @@ class Gate:
             self._check_host(headers.get("host", ""))
             if not await self._signed_in(scope, sending):
                 token = self._check_token(scope, headers)
+                scope.setdefault("state", {})["viewer"] = None
                 await self._app(scope, self._measured(headers, receive, token), sending)
         except Refused as refused:
             await _refuse(refused, sending)
