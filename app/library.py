@@ -275,6 +275,7 @@ class Library:
         """Load the model and open the session store, once; raises the engine's errors."""
         with self._loading:
             if self._held.engine is None:
+                from engine.crossover import border
                 from engine.engine import Engine
                 from engine.model import LanguageModel
                 from engine.policies import policy_by_name
@@ -286,7 +287,9 @@ class Library:
                 self._held.engine = Engine(
                     model,
                     store=self.store,
-                    policy=policy_by_name(s.policy, model.config, model.device.type),
+                    policy=policy_by_name(
+                        s.policy, model.config, model.device.type, border(s.home, model, s.chunk_tokens)
+                    ),
                     chunk_tokens=s.chunk_tokens,
                     segment_tokens=s.segment_tokens,
                     codec=s.kv_codec,

@@ -112,7 +112,7 @@ def attention(
 
 def review(state: Attending, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float | None) -> None:
     """Measure what each head kept; heads that missed auto's target are done again in place, in whole KV groups."""
-    kept = kept_mass(q, k, lse, scale).mean(-1)
+    kept = kept_mass(q, k, lse, scale)
     redone = 0
     group = q.shape[1] // k.shape[1]
     for attempt in range(TRIES + 1):
@@ -132,7 +132,7 @@ def review(state: Attending, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: 
         index = state.policy.again(heads, kept[heads])
         out[:, heads], better = sparse_attention(*some, index, scale=scale)
         lse[:, heads] = better
-        kept[heads] = kept_mass(some[0], some[1], better, scale).mean(-1)
+        kept[heads] = kept_mass(some[0], some[1], better, scale)
         state.count_again(some[0], some[1], computed_share(index), q.shape[1])
     state.recall.add(kept, redone)
 

@@ -19,6 +19,7 @@ from engine.dual_chunk import DualChunkAttending
 from engine.errors import PromptTooLong, StoreError
 from engine.events import CancelToken, OnProgress, Progress
 from engine.generate import Generation
+from engine.hardware import pick_chunk
 from engine.host_cache import PAGE, HostCache
 from engine.memory_plan import MemoryPlan, free_memory, plan_memory
 from engine.model import LanguageModel
@@ -83,7 +84,7 @@ class Engine:
         gpu = model.device.type == "cuda"
         self.model, self.store, self.policy = model, store, policy or Dense()
         self.codec, self.salt = model.fingerprint.dtype if codec == "raw" else codec, salt
-        self.chunk_tokens = chunk_tokens or (16384 if gpu else 1024)
+        self.chunk_tokens = chunk_tokens or pick_chunk(model.device)
         self.segment_tokens = max(segment_tokens or (131072 if gpu else 4096), self.chunk_tokens)
 
     @property

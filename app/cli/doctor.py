@@ -158,6 +158,19 @@ def _model(lib: Library) -> Check:
     return Check("model", "warn", "the default model is not here yet.", "It is fetched at the first question.")
 
 
+def _policy(lib: Library) -> Check:
+    from engine.crossover import known
+
+    told = f"{lib.settings.policy}"
+    if told.partition(":")[0] != "auto":
+        return Check("attention", "ok", told)
+    rows = [
+        f"{row['heads']} heads of {row['head_dim']} on {row['device'].split(',')[0]}: every key below {row['keys']:,}"
+        for row in known(lib.settings.home)
+    ]
+    return Check("attention", "ok", "; ".join([told, *rows] if rows else [f"{told}, not measured for any model yet"]))
+
+
 CHECKS: tuple[Callable[[Library], Check], ...] = (
-    _python, _torch, _gpu, _triton, _packages, _clash, _home, _database, _model, _generator,
+    _python, _torch, _gpu, _triton, _packages, _clash, _home, _database, _model, _policy, _generator,
 )  # fmt: skip

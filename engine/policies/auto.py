@@ -44,8 +44,10 @@ class Auto:
 
     name = "auto"
 
-    def __init__(self, recall: float = 0.95, minimum: int = 4096, level: str = "") -> None:
-        """`recall` in (0, 1), or a level's name; below `minimum` keys every key is read.
+    def __init__(self, recall: float = 0.95, minimum: int = 4096, pairs: int = 0, level: str = "") -> None:
+        """`recall` in (0, 1), or a level's name.
+
+        Below `minimum` keys, and in chunks of fewer than `pairs` (query, key) pairs, every key is read.
 
         A head whose audited queries lose more than twice what `recall` allows is asked again.
         """
@@ -54,16 +56,17 @@ class Auto:
         recall = LEVELS.get(level, recall)
         if not 0 < recall < 1:
             raise UnknownPolicy(f"auto:recall={recall}", "the share of attention to keep lies between 0 and 1.")
-        self.recall, self.minimum = recall, minimum
+        self.recall, self.minimum, self.pairs = recall, minimum, pairs
         self._last: Estimate | None = None
 
     def parameters(self) -> dict[str, float | int | str]:
-        """The share to keep and the length from which keys are left out."""
-        return {"recall": self.recall, "minimum": self.minimum}
+        """The share to keep, and from which length and how many pairs on keys are left out."""
+        return {"recall": self.recall, "minimum": self.minimum, "pairs": self.pairs}
 
     def index(self, layer: int, q: Tensor, k: Tensor) -> BlockIndex | None:
-        """Columns and blocks of 128 per query head; None, every key, for short prompts."""
-        if k.shape[2] < self.minimum or q.shape[2] < BLOCK:
+        """Columns and blocks of 128 per query head; None, every key, for short prompts and short chunks."""
+        queries, keys = q.shape[2], k.shape[2]
+        if keys < self.minimum or queries < BLOCK or causal_pairs(queries, keys) < self.pairs:
             return None
         self._last = Estimate.of(q, k)
         return self._last.choose(torch.full((q.shape[1],), 1 - sampled_loss(1 - self.recall), device=q.device))
@@ -118,6 +121,11 @@ class Estimate:
             starts, many, q_len=self.queries, kv_len=self.keys, columns=columns, column_counts=counts,
             rows_per_list=self.edge // BLOCK, alignment=BLOCK,
         )  # fmt: skip
+
+
+def causal_pairs(queries: int, keys: int) -> int:
+    """(Query, key) pairs of a chunk whose queries are the last of the keys."""
+    return queries * (2 * keys - queries + 1) // 2
 
 
 def sampling(keys: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,34 @@ POLICIES: dict[str, Callable[..., Policy]] = {
 }
 
 
-CROSSOVER = {"cpu": 16384, "cuda": 24576}
-"""Keys from which `auto` leaves any out. On an H100 it takes 7.9 ms at 32K where dense takes 12.7, most of it whatever
-the length; on 2 busy CPU cores it was level with dense between 4K and 8K, so twice that is used."""
+ASSUMED = {"cpu": 16384, "cuda": 24576}
+"""Keys from which `auto` leaves any out where that was not measured. On an H100 a layer of an 8B model takes 5.2 ms at
+32K where dense takes 12.5, most of it whatever the length; on 2 busy CPU cores it was level with dense between 4K and
+8K, so twice that is used."""
 
 
-def policy_by_name(spec: str, config: Any = None, device: str = "cuda") -> Policy:
+@dataclass(frozen=True, slots=True)
+class Border:
+    """From how many keys, and in chunks of how many (query, key) pairs, `auto` leaves keys out."""
+
+    keys: int
+    pairs: int = 0
+
+    @classmethod
+    def assumed(cls, device: str) -> Border:
+        """Where nothing was measured."""
+        return cls(ASSUMED.get(device, ASSUMED["cuda"]))
+
+
+def policy_by_name(
+    spec: str, config: Any = None, device: str = "cuda", border: Callable[[float], Border] | None = None
+) -> Policy:
     """The policy that `spec`, name[:key=value,...], stands for; raises UnknownPolicy or PatternFileError.
 
     `minference` takes a pattern file, or `a,b` (columns and diagonals of every head); without either it reads the
-    patterns in the model's `config`, else it follows its published default. `config` is transformers'. `auto` begins to
-    leave keys out where that was measured to pay on this kind of `device`.
+    patterns in the model's `config`, else it follows its published default. `config` is transformers'. Where `spec`
+    does not say from where `auto` leaves keys out, `border` does for a recall (engine.crossover), else what is assumed
+    for the kind of `device`.
     """
     name, _, rest = spec.partition(":")
     if name == MInference.name:
@@ -53,8 +71,9 @@ def policy_by_name(spec: str, config: Any = None, device: str = "cuda") -> Polic
             chosen[key] = type(known[key])(text)
         except ValueError:
             raise UnknownPolicy(spec, f"'{key}' is a number like {known[key]}, not '{text}'.") from None
-    if name == Auto.name:
-        chosen.setdefault("minimum", CROSSOVER.get(device, CROSSOVER["cuda"]))
+    if name == Auto.name and not {"minimum", "pairs"} & chosen.keys():
+        found = border(Auto(**chosen).recall) if border else Border.assumed(device)  # type: ignore[arg-type]
+        chosen |= {"minimum": found.keys, "pairs": found.pairs}
     return make(**chosen)
 
 

@@ -1,6 +1,6 @@
 """Sparse policies on one GPU: `python -m tests.benchmarks.policies --out FILE`.
 
-A layer of 32 query heads, 8 KV heads, head dim 128, on structured heads (tests/benchmarks/structured.py), prefilled in
+A layer of 32 query heads, 8 KV heads, head dim 128, on structured heads (engine/policies/structured.py), prefilled in
 chunks of 32K queries as the engine does. `ms` is the whole layer, chunk after chunk: index, attention, and for `auto`
 the audit with what it does again (dense above 128K: a straight line through its first and last chunk). The parts are
 timed one by one, Python's launching included; above 128K on four chunks evenly spaced, the rest by the trapezoid rule.
@@ -20,10 +20,10 @@ from torch import Tensor
 
 from engine.attention import Attending, review
 from engine.policies import Policy, policy_by_name
+from engine.policies.structured import structured_heads
 from kernels import BlockIndex, dense_attention, sampled_lse, sparse_attention
 from kernels.density import computed_share
 from tests.benchmarks.report import show, write
-from tests.benchmarks.structured import structured_heads
 
 CHUNK = 32768
 POLICIES = [

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from engine.hardware import device_name
+
 
 def milliseconds(run: Callable[[], object], *, budget: float = 300.0) -> float:
     """Median time of `run` on the GPU over about `budget` milliseconds (at least 3 runs), after a warm-up."""
@@ -61,14 +63,18 @@ def graphed(run: Callable[[], object]) -> Callable[[], object]:
 
 def environment() -> dict[str, Any]:
     """Device, versions, commit, command and time."""
-    import triton
+    device: dict[str, Any] = {"device": device_name(torch.device("cpu")), "load": os.getloadavg()[0]}
+    if torch.cuda.is_available():
+        import triton
 
-    properties = torch.cuda.get_device_properties(0)
-    return {
-        "device": properties.name,
-        "processors": properties.multi_processor_count,
+        properties = torch.cuda.get_device_properties(0)
+        device = {
+            "device": properties.name,
+            "processors": properties.multi_processor_count,
+            "triton": triton.__version__,
+        }
+    return device | {
         "torch": torch.__version__,
-        "triton": triton.__version__,
         "python": sys.version.split()[0],
         "commit": os.environ.get("OMNIBUS_COMMIT") or _commit(),
         "command": " ".join(["python", "-m", *_module(), *_arguments()]),

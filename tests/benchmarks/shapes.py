@@ -20,6 +20,15 @@ SHAPES: dict[str, dict[str, int]] = {
         "head_dim": 128,
         "vocab_size": 128256,
     },
+    "smollm2-135m": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "head_dim": 64,
+        "vocab_size": 49152,
+    },
     "small": {
         "hidden_size": 256,
         "intermediate_size": 512,
@@ -32,10 +41,12 @@ SHAPES: dict[str, dict[str, int]] = {
 }
 
 
-def random_model(shape: str, tokens: int, device: str) -> Any:
-    """A transformers model of this shape for prompts of `tokens` tokens, bfloat16, fused."""
+def random_model(shape: str, tokens: int, device: str, *, layers: int | None = None) -> Any:
+    """A transformers model of this shape (its first `layers`) for prompts of `tokens` tokens, bfloat16, fused."""
     register()
-    config = LlamaConfig(**SHAPES[shape], max_position_embeddings=tokens, rope_theta=1e7, pad_token_id=None)
+    sizes = dict(SHAPES[shape])
+    sizes["num_hidden_layers"] = min(layers or sizes["num_hidden_layers"], sizes["num_hidden_layers"])
+    config = LlamaConfig(**sizes, max_position_embeddings=tokens, rope_theta=1e7, pad_token_id=None)
     config._attn_implementation = NAME
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)

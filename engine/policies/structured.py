@@ -1,4 +1,4 @@
-"""Synthetic heads with the structures that real ones show, for benchmarks on shapes no model at hand has.
+"""Synthetic heads with the structures that real ones show: what speed is measured on where no model's own are at hand.
 
 Four kinds of KV heads by turns: local (nearby keys), vertical (a few keys that everyone reads), topical (stretches of
 text that return to a topic read each other), and a mixture; the query heads of a group weigh these differently. Values
@@ -14,9 +14,16 @@ TOPICS = 48
 
 
 def structured_heads(
-    tokens: int, *, heads: int = 32, kv_heads: int = 8, dim: int = 128, seed: int = 0, device: str = "cuda"
+    tokens: int,
+    *,
+    heads: int = 32,
+    kv_heads: int = 8,
+    dim: int = 128,
+    seed: int = 0,
+    device: str | torch.device = "cuda",
+    dtype: torch.dtype = torch.bfloat16,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """q [1, H, T, D], k and v [1, Hkv, T, D] in bfloat16."""
+    """q [1, H, T, D], k and v [1, Hkv, T, D]."""
     generator = torch.Generator(device).manual_seed(seed)
 
     def noise(*shape: int) -> Tensor:
@@ -33,9 +40,9 @@ def structured_heads(
     angle = position.unsqueeze(-1) * frequency
     near = torch.cat([angle.cos(), angle.sin()], -1) / (dim / 2) ** 0.5
     read = torch.nn.functional.normalize(noise(dim), dim=-1)
-    k = torch.empty(1, kv_heads, tokens, dim, device=device, dtype=torch.bfloat16)
+    k = torch.empty(1, kv_heads, tokens, dim, device=device, dtype=dtype)
     v = torch.empty_like(k)
-    q = torch.empty(1, heads, tokens, dim, device=device, dtype=torch.bfloat16)
+    q = torch.empty(1, heads, tokens, dim, device=device, dtype=dtype)
     strength = dim**0.25
     for g in range(kv_heads):
         kind = g % 4
