@@ -31,6 +31,17 @@ class EmptyCollection(OmnibusError):
         super().__init__(f"The collection '{name}' holds no readable document. Add some with: omnibus add PATH")
 
 
+class NothingToAsk(OmnibusError):
+    """No document states a number or a name that occurs only once, so no question can be made of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The documents of '{name}' state no number or name that occurs only once: nothing can be asked of them. "
+            "Add more documents with: omnibus add PATH"
+        )
+
+
 class NoSuchConversation(OmnibusError):
     """No conversation of this collection has that number."""
 

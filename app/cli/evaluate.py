@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,11 @@ GOOD = 0.9
 def evaluate(
     context: typer.Context,
     model: ModelOption = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", help="Ask a collection facts of its own, and score citations.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="With --collection: how many.")] = 20,
+    seed: Annotated[int, typer.Option(help="Other seeds ask other questions.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A few questions: minutes without a GPU.")] = False,
     suites: Annotated[str, typer.Option(help="Suites, between commas.")] = "needle,facts,passkey,key_value,perplexity",
     lengths: Annotated[str, typer.Option(help="Prompt lengths in tokens, between commas.")] = "1024,2048",
@@ -43,6 +49,9 @@ def evaluate(
     """Ask generated questions whose answers are known, under each policy, and write a report."""
     if context.invoked_subcommand:
         return
+    if collection is not None:
+        examine(model, collection, questions, seed, to)
+        return
     from engine.evaluation.evaluate import Plan
     from engine.evaluation.evaluate import evaluate as run
     from engine.evaluation.report import meaning, write_report
@@ -57,7 +66,7 @@ def evaluate(
         asked, counts = QUICK_SUITES, QUICK_LENGTHS
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model
-        plan = Plan(tuple(asked), tuple(counts), tuple(split_variants(policies)), rounds, minutes=minutes)
+        plan = Plan(tuple(asked), tuple(counts), tuple(split_variants(policies)), rounds, seed, minutes)
         result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
         command = (
             f"omnibus eval --suites {','.join(asked)} --lengths {','.join(map(str, counts))} --policies {policies}"
@@ -65,6 +74,27 @@ def evaluate(
         table = write_report(result, to, command)
     out.print(table, markup=False)
     out.print(f"\n{meaning(result.rows)}\nThe whole report: {to / 'report.html'}", markup=False)
+
+
+def examine(model: str | None, name: str, questions: int, seed: int, to: Path) -> None:
+    """Clozes over a collection's rare facts, through the whole product; a table, a sentence, and collection.json."""
+    from app.examination import examine as run
+    from engine.evaluation.evaluate import device_name, versions
+    from engine.events import Progress
+
+    with library(model) as lib, progress() as show:
+        loaded = lib.load_engine(show).model
+        found = run(lib.collection(name), questions, seed=seed, on_answer=lambda n, of: show(Progress("decode", n, of)))
+        about = {"model": loaded.name, "device": device_name(loaded), **versions()}
+        about["command"] = f"omnibus eval -c {name} --questions {questions} --seed {seed}"
+    to.mkdir(parents=True, exist_ok=True)
+    place = to / "collection.json"
+    place.write_text(json.dumps({"environment": about, **found.as_json()}, indent=1) + "\n", encoding="utf-8")
+    for what, share in found.rows:
+        if share.value is not None and share.interval is not None:
+            low, high = share.interval
+            out.print(f"{what:28}{share.value:6.1%}   95 %: {low:.0%} to {high:.0%}", markup=False)
+    out.print(f"{'first token, median':28}{found.ttft:.2f} s\n\n{found.meaning}\nEvery question: {place}", markup=False)
 
 
 @app.command()
