@@ -47,6 +47,14 @@ class WrongKey(StoreError):
         super().__init__(f"The session store {root} {does}.")
 
 
+class ReadOnly(StoreError):
+    """The store's folder cannot be written; what it keeps is read all the same."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        super().__init__(f"The session store {root} is only read, for its folder cannot be written: nothing is kept.")
+
+
 class NoSuchSession(StoreError):
     """No session has that name."""
 

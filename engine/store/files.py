@@ -77,9 +77,14 @@ def open_file(path: Path) -> File:
     return there.open_file() if there else LocalFile(path)
 
 
+def only_read(folder: Path) -> bool:
+    """Whether a folder is there and its files may be read but not written: by its mode, or its file system's."""
+    return not elsewhere(folder) and folder.is_dir() and not os.access(folder, os.W_OK)
+
+
 def mark_used(path: Path, now: int) -> None:
-    """Note when a file was last used, in nanoseconds, where files can; raises OSError."""
-    if not elsewhere(path):
+    """Note when a file was last used, in nanoseconds, where files can and may be written; raises OSError."""
+    if not elsewhere(path) and not only_read(path.parent):
         os.utime(path, ns=(now, now))
 
 
@@ -128,7 +133,7 @@ def sweep(folder: Path) -> None:
             with path.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink(missing_ok=True)
-        except (BlockingIOError, FileNotFoundError):
+        except OSError:  # a living writer holds it, it is gone, or its folder is only read
             continue
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.errors import StoreError
@@ -14,8 +15,8 @@ from engine.store.catalog import open_catalog
 from engine.store.chunks import Chunks, entry
 from engine.store.database import database_at
 from engine.store.draft import Draft
-from engine.store.errors import SessionIncomplete, refused
-from engine.store.files import make_folder, place
+from engine.store.errors import ReadOnly, SessionIncomplete, refused
+from engine.store.files import make_folder, only_read, place
 from engine.store.identity import Identity
 from engine.store.lookup import Lookup, Prefix
 from engine.store.manifest import Manifest
@@ -46,18 +47,20 @@ class Store:
         """Open or make it, and put right what a killed process left; `key`, 64 hex digits, encrypts its files.
 
         `catalogue` is another place for the SQLite file, or the address of a PostgreSQL database where several machines
-        share the folder. Raises StoreError; WrongKey where it was begun with another key or without one.
+        share the folder. A folder that cannot be written is read all the same, its catalogue made from its files in a
+        temporary place. Raises StoreError; WrongKey where it was begun with another key or without one.
         """
         self.root = root = place(root)
         self.seal = seal_of(key)
         self._writer = Writer(self._write_behind, QUEUE_BYTES)
+        self._apart = TemporaryDirectory(prefix="omnibus-") if only_read(root) else None
         try:
-            for folder in (root, root / "chunks", root / "sessions", root / "quarantine"):
+            for folder in () if self._apart else (root, root / "chunks", root / "sessions", root / "quarantine"):
                 make_folder(folder)
         except OSError as error:
             raise refused(f"The session store {root}", error) from error
         quarantine = Quarantine(root / "quarantine")
-        self._database = database_at(catalogue or root / "catalog.db")
+        self._database = database_at(catalogue or (Path(self._apart.name) if self._apart else root) / "catalog.db")
         with self._locked():
             store = Identity.settle(root, self.seal.key_id).store
             self._catalog = open_catalog(self._database, store, quarantine)
@@ -72,6 +75,8 @@ class Store:
         """Wait for what is being saved, and release the catalogue."""
         self.flush()
         self._catalog.close()
+        if self._apart:
+            self._apart.cleanup()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -136,8 +141,9 @@ class Store:
         """`save` behind the caller's back: only copies the tensors, and waits only while QUEUE_BYTES wait already.
 
         `flush` and `close` wait for it, and a lookup of the chunk too. What cannot be kept shows in `saving`; raises
-        StoreError where the tensors are not what the namespace says.
+        StoreError where the tensors are not what the namespace says, ReadOnly where nothing can be.
         """
+        self._require_writable()
         draft = Draft.of(namespace, parent, tokens, layers, self.seal)
         self._writer.put(draft)
         return draft.key
@@ -151,6 +157,11 @@ class Store:
         """What `save_later` has done so far."""
         return self._writer.saving
 
+    def _require_writable(self) -> None:
+        """Raise ReadOnly."""
+        if self._apart:
+            raise ReadOnly(self.root)
+
     def _write_behind(self, draft: Draft) -> None:
         if draft.parent is not None and not self.chunk_path(draft.parent).is_file():
             raise StoreError("The chunk before it was not kept.")
@@ -163,6 +174,7 @@ class Store:
         self, key: str, parent: str | None, namespace: dict[str, Any], size: int, write: Callable[[Path], None]
     ) -> None:
         """Have `write` make a chunk's file of at most `size` bytes, unless it is there; raises what `save` does."""
+        self._require_writable()
         path = self.chunk_path(key)
         try:
             if self._chunks.has(key):
