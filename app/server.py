@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import api, batch, chat, completions, errors, jobs, models
+from app.http import api, batch, chat, completions, errors, jobs, models, sign_in
 from app.http.gate import Gate
+from app.http.identity import Identities
+from app.http.limits import SignInLimits
 from app.http.metrics import Metrics
+from app.http.page_guard import PageGuard
 from app.http.queue import Queue
-from app.http.tokens import Tokens
 from app.library import Library
 
 ABOUT = "Whole books and codebases in one prompt. `model` is `llm@collection`; `llm@` asks the bare model."
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
     "script-src 'self' 'unsafe-inline' 'unsafe-eval'; connect-src 'self'; worker-src 'self' blob:; "
     "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
 )
@@ -26,7 +29,9 @@ POLICY = (
 HEADERS = [
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"same-origin"),
 ]
 
 
@@ -48,8 +53,10 @@ class Confine:
 
 
 def create_app(library: Library) -> FastAPI:
-    """The app over a library: /healthz, /metrics, /v1/…, /api/… (described in /openapi.json), and the page at /."""
+    """The app over a library: /healthz, /metrics, /v1/…, /api/… (see /openapi.json), /sign-in, and the page at /."""
+    uploads = library.settings.home / "uploads"
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # else a folder that every account of this machine can read
     import gradio
 
     from ui.page import build, mount_options
@@ -58,8 +65,10 @@ def create_app(library: Library) -> FastAPI:
     queue = Queue(library.settings.queue_limit)
     metrics = Metrics(queue)
     app.state.library, app.state.queue, app.state.metrics = library, queue, metrics
+    identities = app.state.identities = Identities(library)
+    app.state.sign_in_limits, app.state.checking = SignInLimits(), CapacityLimiter(sign_in.AT_ONCE)
     errors.install(app)
-    for routes in (models, chat, completions, api, batch, jobs):
+    for routes in (models, chat, completions, api, batch, jobs, sign_in):
         app.include_router(routes.router)
 
     @app.get("/metrics", include_in_schema=False)
@@ -78,7 +87,8 @@ def create_app(library: Library) -> FastAPI:
         """What the page, which takes all other paths, would answer in a shape of its own."""
         raise HTTPException(404, f"There is no {request.method} {request.url.path}. See: /openapi.json")
 
-    app.add_middleware(Gate, settings=library.settings, tokens=Tokens(library.settings.home), metrics=metrics)
+    app.add_middleware(PageGuard, uploads=uploads)
+    app.add_middleware(Gate, settings=library.settings, identities=identities, metrics=metrics)
     app.add_middleware(Confine)
     mounted: FastAPI = gradio.mount_gradio_app(app, build(library), path="/", **mount_options(library))
     return mounted

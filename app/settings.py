@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import StoreError
@@ -55,9 +56,32 @@ class Settings(BaseSettings):
     port: int = Field(default=8321, ge=0, le=65535)
     allowed_hosts: str = ""
     """Names, between commas, under which the server answers besides addresses, localhost and the machine's own name."""
+    proxy_address: str = ""
+    """Addresses or networks, between commas, of reverse proxies whose `proxy_user_header` is believed."""
+    proxy_user_header: str = ""
+    """The header in which that proxy names the user whom it signed in, as X-Forwarded-User."""
     queue_limit: int = Field(default=64, ge=0)
     """How many requests may wait for the engine; further ones are told when to come back (429)."""
     max_upload_mb: int = Field(default=64, ge=1)
+
+    @field_validator("proxy_address")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for part in _between_commas(value):
+            ip_network(part)
+        return value
+
+    @field_validator("proxy_user_header")
+    @classmethod
+    def _has_a_proxy(cls, value: str, info: ValidationInfo) -> str:
+        if value and not info.data.get("proxy_address"):
+            raise ValueError("anyone could send that header: say in OMNIBUS_PROXY_ADDRESS whose is believed")
+        return value
+
+    @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of `proxy_address`."""
+        return _between_commas(self.proxy_address)
 
     @property
     def store_catalogue_here(self) -> Path | None:
@@ -80,3 +104,7 @@ class Settings(BaseSettings):
     def database(self) -> Path:
         """The library's SQLite file."""
         return self.home / "library.db"
+
+
+def _between_commas(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

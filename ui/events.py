@@ -48,6 +48,11 @@ class Events:
 
     # -- library ------------------------------------------------------------------------------------------------------
 
+    def who(self, request: gr.Request) -> tuple[str, Any]:
+        """Who is signed in, and a way out; the field for files is there for those who may add some."""
+        viewer = viewer_of(request)
+        return (library_view.signed_in(viewer) if viewer else ""), gr.File(visible=viewer is None or viewer.is_admin)
+
     def open(self, request: gr.Request) -> tuple[Any, str, str]:
         """The first look: collections, and the documents of the first."""
         names = [info.name for info in self._seen(request).collections()]
@@ -59,7 +64,7 @@ class Events:
         try:
             return library_view.documents(self._collection(name, request).documents()), ""
         except NoSuchCollection:
-            return library_view.EMPTY, ""
+            return library_view.UNSEEN, ""
 
     def _readable(self, name: str | None, request: gr.Request) -> bool:
         try:

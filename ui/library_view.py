@@ -7,11 +7,13 @@ from html import escape
 
 from app.planner import Plan
 from app.shelf import DocumentInfo
+from app.users import User
 
 EMPTY = (
     '<div class="empty"><p>No documents yet.</p><p>Drop files above: PDF, Markdown, HTML, text or code. '
     "They stay on this machine.</p></div>"
 )
+UNSEEN = '<div class="empty"><p>There is no such collection, or none that you may see.</p></div>'
 HEADS = '<thead><tr><th scope="col">Document</th><th scope="col">Pages</th><th scope="col">Tokens</th></tr></thead>'
 
 
@@ -58,6 +60,14 @@ def plan_line(plan: Plan) -> str:
         f'<div style="width:{share}%" class="{plan.mode}"></div></div>'
         f"<p>{plan.corpus_tokens:,} tokens. The model answers well from {plan.effective_window:,} "
         f"(its window: {plan.window:,}).</p></div>"
+    )
+
+
+def signed_in(user: User) -> str:
+    """Who is signed in, with a button that ends it."""
+    return (
+        f'<form method="post" action="/sign-out">Signed in as <strong>{escape(user.name)}</strong> '
+        "<button>Sign out</button></form>"
     )
 
 

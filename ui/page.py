@@ -70,6 +70,7 @@ def build(library: Library) -> gr.Blocks:
         gr.HTML(
             "<h1>Omnibus</h1><p>Ask whole books and codebases. Every answer shows where it stands.</p>", elem_id="title"
         )
+        who = gr.HTML(elem_id="who")
         with gr.Row():
             with gr.Column(scale=3, min_width=280):
                 collection = gr.Dropdown(
@@ -117,6 +118,7 @@ def build(library: Library) -> gr.Blocks:
         panel, talk = [documents, plan], [chat, dialogue, status]
         planned = {"fn": events.plan, "inputs": [collection, dialogue], "outputs": panel, "show_progress": "hidden"}
         kept = {"fn": events.earlier, "inputs": [collection, dialogue], "outputs": earlier, "show_progress": "hidden"}
+        page.load(events.who, None, [who, upload], show_progress="hidden")
         page.load(events.open, None, [collection, *panel]).then(**kept).then(**planned, concurrency_limit=4)
         collection.input(events.choose, [collection, dialogue], [*panel, *talk, source]).then(**kept).then(**planned)
         earlier.input(events.reopen, [earlier, collection, dialogue], [*talk, source], show_progress="hidden")

@@ -121,6 +121,9 @@ ol.places a { overflow-wrap: anywhere; color: #0f766e !important; }
 .measure { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
 .measure > span { display: block; height: 100%; background: #0f766e; }
 .dark .measure > span { background: #2dd4bf; }
+#who form { display: flex; gap: 10px; align-items: baseline; justify-content: flex-end; font-size: .85rem; }
+#who button { text-decoration: underline; color: #0f766e; padding: 4px; }
+.dark #who button { color: #5eead4; }
 footer { display: none !important; }
 @media (max-width: 640px) { #chat { height: 55vh !important; } .gradio-container > main { padding: 8px !important; } }
 """

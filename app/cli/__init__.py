@@ -18,6 +18,7 @@ from app.cli import (
     serve,
     sessions,
     token,
+    user,
     watch,
 )
 
@@ -49,6 +50,7 @@ app.add_typer(patterns.app, name="patterns")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(rules.app, name="snapshots")
 app.add_typer(token.app, name="token")
+app.add_typer(user.app, name="user")
 
 
 def main() -> None:

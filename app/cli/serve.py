@@ -36,6 +36,7 @@ def serve(
 ) -> None:
     """Serve the page at / and the OpenAI-compatible API under /v1.
 
+    Beyond this machine it serves only users (omnibus user), tokens (omnibus token) and whom a trusted proxy names.
     Batches that an earlier server left unfinished are gone on with. Every request is logged to stderr.
     """
     if logs not in ("auto", "text", "json"):
@@ -44,14 +45,15 @@ def serve(
         import uvicorn
 
         from app import adding, batches
+        from app.http.identity import Identities, is_loopback
         from app.http.logs import start_logging
-        from app.http.tokens import Tokens
         from app.server import create_app
 
         address, number = host or lib.settings.host, lib.settings.port if port is None else port
-        if address not in ("127.0.0.1", "localhost", "::1") and not Tokens(lib.settings.home).required:
-            err.print(
-                f"Anyone who can reach {address} can read every collection. Ask for tokens: omnibus token new NAME"
+        if not is_loopback(address) and not Identities(lib).required:
+            raise fail(
+                f"Anyone who can reach {address} could read every collection. Make a user or a token first: "
+                "omnibus user add NAME --admin, or omnibus token new NAME."
             )
         if watch:
             adding.check(watch)
@@ -71,6 +73,7 @@ def serve(
                 log_config=None,
                 log_level="warning",
                 access_log=False,
+                proxy_headers=False,  # a header would change who seems to connect, which app.http.identity asks
                 timeout_graceful_shutdown=GRACE_S,
             )
         except SystemExit:

@@ -26,6 +26,9 @@ def new(
     ] = None,
     per_minute: Annotated[int | None, typer.Option(min=1, help="Requests a minute that it may make.")] = None,
     max_mb: Annotated[int | None, typer.Option(min=1, help="Largest request that it may make, in MB.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Whose collections it sees, and whose role limits it; else it sees all.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a token and print it; it cannot be shown again."""
@@ -36,7 +39,9 @@ def new(
     if unknown := [s for s in wanted if s not in SCOPES]:
         raise fail(f"There is no scope '{unknown[0]}'. Choose from: {', '.join(SCOPES)}.", 2)
     with library() as lib:
-        secret = Tokens(lib.settings.home).new(name, chosen, per_minute=per_minute, max_mb=max_mb)
+        if user is not None and lib.users.named(user) is None:
+            raise fail(f"There is no user '{user}'. See: omnibus user ls")
+        secret = Tokens(lib.settings.home).new(name, chosen, per_minute=per_minute, max_mb=max_mb, user=user)
         if as_json:
             print_json({"name": name, "scopes": chosen, "token": secret})
             return
@@ -52,11 +57,13 @@ def ls(as_json: JsonOption = False) -> None:
     with library() as lib:
         tokens = Tokens(lib.settings.home).all()
         if as_json:
-            keys = ("name", "scopes", "created", "per_minute", "max_mb")
+            keys = ("name", "user", "scopes", "created", "per_minute", "max_mb")
             print_json([{key: getattr(t, key) for key in keys} for t in tokens])
         else:
-            rows = [(t.name, ", ".join(t.scopes), _limits(t.per_minute, t.max_mb), t.created) for t in tokens]
-            print_table(("token", "may", "limits", "made"), rows)
+            rows = [
+                (t.name, t.user or "", ", ".join(t.scopes), _limits(t.per_minute, t.max_mb), t.created) for t in tokens
+            ]
+            print_table(("token", "user", "may", "limits", "made"), rows)
 
 
 @app.command()

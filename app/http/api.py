@@ -9,7 +9,8 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.errors import NotAnswerable
-from app.library import CollectionInfo, Library
+from app.http.viewed import library_of
+from app.library import CollectionInfo
 from app.planner import ModeChoice, Plan
 from app.reports import Kept, WarmReport
 from app.shelf import DocumentInfo
@@ -40,29 +41,24 @@ class SessionInfo:
     created: int
 
 
-def _library(request: Request) -> Library:
-    library: Library = request.app.state.library
-    return library
-
-
 @router.get("/collections", tags=["collections"])
 def collections(request: Request) -> list[CollectionInfo]:
     """Every collection, by name."""
-    return _library(request).collections()
+    return library_of(request).collections()
 
 
 @router.delete("/collections/{name}", tags=["collections"], status_code=204, responses=Problem)
 def forget(name: Name, request: Request) -> Response:
     """Forget a collection and its documents."""
-    _library(request).delete_collection(name)
+    library_of(request).delete_collection(name)
     return Response(status_code=204)
 
 
 @router.get("/collections/{name}/documents", tags=["documents"], responses=Problem)
 def documents(name: Name, request: Request) -> list[DocumentInfo]:
     """Every document with its verdict, skipped ones too."""
-    _library(request).require(name)
-    return _library(request).collection(name).documents()
+    library_of(request).require(name)
+    return library_of(request).collection(name).documents()
 
 
 @router.post(
@@ -75,15 +71,15 @@ async def upload(
     if "\x00" in filename or "\x00" in name:
         raise NotAnswerable("A name cannot hold a null character.")
     data = await request.body()
-    collection = _library(request).collection(name)
+    collection = library_of(request).collection(name)
     return await anyio.to_thread.run_sync(collection.add_bytes, filename, data)
 
 
 @router.delete("/collections/{name}/documents/{path:path}", tags=["documents"], status_code=204, responses=Problem)
 def remove(name: Name, path: str, request: Request) -> Response:
     """Take a document out of a collection."""
-    _library(request).require(name)
-    _library(request).collection(name).remove(path)
+    library_of(request).require(name)
+    library_of(request).collection(name).remove(path)
     return Response(status_code=204)
 
 
@@ -97,34 +93,35 @@ def source(
     context_lines: Annotated[int, Query(ge=0, le=500)] = 40,
 ) -> SourceView:
     """The lines around characters char_start..char_end of a document (its id or path)."""
-    _library(request).require(name)
-    collection = _library(request).collection(name)
+    library_of(request).require(name)
+    collection = library_of(request).collection(name)
     return collection.source(document, char_start=char_start, char_end=char_end, context_lines=context_lines)
 
 
 @router.get("/collections/{name}/plan", tags=["collections"], responses=Problem)
 def plan(name: Name, request: Request, mode: ModeChoice = "auto") -> Plan:
     """What a question would read, what of it is in the session store, and how long reading the rest takes."""
-    return _library(request).collection(name).plan(mode=mode)
+    return library_of(request).collection(name).plan(mode=mode)
 
 
 @router.get("/collections/{name}/kept", tags=["collections"], responses=Problem)
 def kept(name: Name, request: Request) -> Kept:
     """How much of the collection the session store gives back, and why no more."""
-    return _library(request).collection(name).kept()
+    return library_of(request).collection(name).kept()
 
 
 @router.post("/collections/{name}/warm", tags=["collections"], responses=Problem)
 async def warm(name: Name, request: Request) -> WarmReport:
     """Read the whole collection into the session store, in turn with questions."""
     async with request.app.state.queue.turn():
-        return await anyio.to_thread.run_sync(_library(request).collection(name).warm)
+        return await anyio.to_thread.run_sync(library_of(request).collection(name).warm)
 
 
 @router.get("/sessions", tags=["sessions"])
 def sessions(request: Request) -> list[SessionInfo]:
-    """Every kept session."""
-    return [_info(manifest) for manifest in _library(request).store.sessions()]
+    """Every kept session; they belong to no user, so a reader sees none."""
+    library_of(request).check_may_change()
+    return [_info(manifest) for manifest in library_of(request).store.sessions()]
 
 
 @router.post("/sessions", tags=["sessions"], status_code=201, responses=Problem)
@@ -132,7 +129,7 @@ async def pin(
     request: Request, name: Annotated[str, Query(min_length=1, max_length=200)], collection: str
 ) -> SessionInfo:
     """Read a whole collection, unless it is kept already, and keep it as a session of that name."""
-    library = _library(request)
+    library = library_of(request)
     async with request.app.state.queue.turn():
         manifest, _ = await anyio.to_thread.run_sync(library.collection(collection).pin, name)
     return _info(manifest)
@@ -141,7 +138,7 @@ async def pin(
 @router.delete("/sessions/{name}", tags=["sessions"], status_code=204, responses=Problem)
 def unpin(name: str, request: Request) -> Response:
     """Let a session go; its states are evicted when room is needed."""
-    _library(request).store.remove(name)
+    library_of(request).store.remove(name)
     return Response(status_code=204)
 
 

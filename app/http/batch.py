@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from app import batches
 from app.http.queue import Busy
 from app.http.schemas import Drawn
+from app.http.viewed import library_of
 from app.jobs import Job, State
 from app.planner import ModeChoice
 
@@ -100,8 +101,8 @@ BUSY: dict[int | str, dict[str, Any]] = {400: LINES[400], 429: {"description": "
 @router.post("", status_code=202, responses=BUSY)
 def submit(body: BatchRequest, request: Request) -> BatchInfo:
     """Start to answer questions; each corpus is read once. Rows are kept as they finish, over restarts too."""
-    library = request.app.state.library
-    under_way = sum(job.kind == batches.KIND and job.state == "running" for job in library.jobs())
+    library = library_of(request)
+    under_way = sum(job.kind == batches.KIND and job.state == "running" for job in library.job_table.all())
     if under_way > library.settings.queue_limit:
         raise Busy(under_way, WAIT_S)
     rows = [question.model_dump(exclude_none=True) for question in body.questions]
@@ -113,7 +114,7 @@ def submit(body: BatchRequest, request: Request) -> BatchInfo:
 @router.get("/{number}", responses=MISSING)
 def status(number: Annotated[int, NUMBER], request: Request) -> BatchInfo:
     """How far a batch is."""
-    library = request.app.state.library
+    library = library_of(request)
     total = batches.total(library, number)
     return _info(library.job(number), total)
 
@@ -125,7 +126,7 @@ def results(
     after: Annotated[int, Query(ge=0, description="Leave out so many rows, which you have.")] = 0,
 ) -> JsonLines:
     """The rows so far, one JSON object a line: as they finished, and in the questions' order once all are there."""
-    rows = batches.rows(request.app.state.library, number)
+    rows = batches.rows(library_of(request), number)
 
     def left() -> Iterator[str]:
         return (row for place, row in enumerate(rows) if place >= after)

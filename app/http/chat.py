@@ -16,6 +16,7 @@ from app.errors import NotAnswerable
 from app.http.answering import answered, streamed
 from app.http.logprobs import of_chat
 from app.http.schemas import ChatMessage, ChatRequest
+from app.http.viewed import library_of
 from app.stream import AnswerStream
 from engine.model import Message
 
@@ -81,7 +82,7 @@ def extras(answer: Answer) -> dict[str, Any]:
 
 
 def _asked(body: ChatRequest, request: Request) -> AnswerStream:
-    library = request.app.state.library
+    library = library_of(request)
     name = collection_of(body.model)
     sampling = body.sampling(library.settings.max_new_tokens)
     question, history = dialogue(body.messages)

@@ -17,6 +17,7 @@ from app.http.answering import answered, streamed
 from app.http.chat import collection_of, extras, usage
 from app.http.logprobs import of_text
 from app.http.schemas import CompletionRequest, TokenizeRequest
+from app.http.viewed import library_of
 from app.stream import AnswerStream
 
 router = APIRouter(tags=["OpenAI"])
@@ -52,13 +53,13 @@ async def completions(body: CompletionRequest, request: Request) -> StreamingRes
 @router.post("/v1/tokenize")
 def tokenize(body: TokenizeRequest, request: Request) -> dict[str, Any]:
     """Token ids of a text under the loaded model, how many, and the model's window."""
-    model = request.app.state.library.engine.model
+    model = library_of(request).engine.model
     ids, _ = model.encode_with_offsets(body.prompt)
     return {"tokens": ids, "count": len(ids), "max_model_len": model.window}
 
 
 def _asked(body: CompletionRequest, request: Request) -> AnswerStream:
-    library = request.app.state.library
+    library = library_of(request)
     if isinstance(body.prompt, list) and len(body.prompt) != 1:
         raise NotAnswerable("One prompt at a time. For many questions use: omnibus batch")
     name = collection_of(body.model)

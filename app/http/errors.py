@@ -7,9 +7,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.errors import JobRunning, NoSuchCollection, NoSuchDocument, NoSuchJob, OmnibusError, UploadTooLarge
-from app.http.gate import Refused
+from app.errors import (
+    JobRunning,
+    NoSuchCollection,
+    NoSuchConversation,
+    NoSuchDocument,
+    NoSuchJob,
+    NotAllowed,
+    OmnibusError,
+    UploadTooLarge,
+)
 from app.http.queue import Busy
+from app.http.refused import Refused
 from app.http.schemas import error_body
 from engine.errors import Cancelled, EngineError, PromptTooLong
 from engine.store.errors import NoSuchSession
@@ -18,8 +27,10 @@ from ingest.errors import IngestError
 
 def answer_for(error: Exception) -> JSONResponse:
     """Status and body for an error of ours."""
-    if isinstance(error, NoSuchCollection | NoSuchDocument | NoSuchJob | NoSuchSession):
+    if isinstance(error, NoSuchCollection | NoSuchConversation | NoSuchDocument | NoSuchJob | NoSuchSession):
         return JSONResponse(error_body(str(error), "invalid_request_error", code="not_found"), 404)
+    if isinstance(error, NotAllowed):
+        return JSONResponse(error_body(str(error), "invalid_request_error", code="not_allowed"), 403)
     if isinstance(error, PromptTooLong):
         body = error_body(str(error), "invalid_request_error", "messages", "context_length_exceeded")
         return JSONResponse(body, 400)

@@ -1,4 +1,4 @@
-"""Gate: what every request passes before it is looked at: its host, its size, its token; and how it is counted."""
+"""Gate: what every request passes before it is looked at: host, origin, whose it is, size; and how it is counted."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ import re
 import socket
 import time
 import uuid
-from http.cookies import SimpleCookie
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.identity import TOKEN_COOKIE, Identities, Identity
 from app.http.limits import Limits, largest
 from app.http.logs import REQUEST_ID as LOGGED_ID
 from app.http.logs import log_request
 from app.http.metrics import Metrics
+from app.http.refused import Refused
 from app.http.schemas import error_body
-from app.http.tokens import SCOPES, Token, Tokens, TokenScope
+from app.http.tokens import SCOPES, Token, TokenScope
 from app.settings import Settings
 
-COOKIE = "omnibus_token"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-OPEN_PATHS = ("/healthz",)
+OPEN_PATHS = ("/healthz", "/sign-in", "/sign-out")
+PROGRAMS = ("/api/", "/v1/", "/gradio_api/")
+"""Where no person looks."""
 READING = ("GET", "HEAD")
 KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 
 
-class Refused(Exception):
-    """A request that goes no further: status, sentence, OpenAI's code, and seconds after which it may come again."""
-
-    def __init__(self, status: int, message: str, code: str, retry_after: int | None = None) -> None:
-        self.status, self.message, self.code, self.retry_after = status, message, code, retry_after
-        super().__init__(message)
+class SignIn(Exception):
+    """A person must sign in first."""
 
 
 class Gate:
     """ASGI middleware. A page elsewhere cannot reach us under a name of its own (DNS rebinding), because a Host that
-    is neither an address, this machine's name nor one of the settings' is refused."""
+    is neither an address, this machine's name nor one of the settings' is refused. Nor can it make a browser here send
+    anything, because what changes something must come from a page of ours."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, tokens: Tokens, metrics: Metrics) -> None:
-        self._app, self._settings, self._tokens, self._metrics = app, settings, tokens, metrics
+    def __init__(self, app: ASGIApp, settings: Settings, identities: Identities, metrics: Metrics) -> None:
+        self._app, self._settings, self._identities, self._metrics = app, settings, identities, metrics
         self._limits = Limits()
         names = {"localhost", socket.gethostname(), settings.host, *settings.allowed_hosts.split(",")}
-        self._names = {name.strip().lower() for name in names}
+        self._names = {name.strip().lower() for name in names if name.strip()}
+        self._own = {name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through or answer it here; either way it gets an id, a log line and a count."""
@@ -59,7 +59,7 @@ class Gate:
         request_id = said if REQUEST_ID.fullmatch(said) else uuid.uuid4().hex
         LOGGED_ID.set(request_id)
         started, status = time.perf_counter(), 500
-        token: Token | None = None
+        who = Identity()
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -70,19 +70,22 @@ class Gate:
 
         try:
             self._check_host(headers.get("host", ""))
+            self._check_origin(scope["method"], headers)
             if not await self._signed_in(scope, sending):
-                token = self._check_token(scope, headers)
-                scope.setdefault("state", {})["viewer"] = None
-                await self._app(scope, self._measured(headers, receive, token), sending)
+                who = self._check_identity(scope, headers)
+                scope.setdefault("state", {})["viewer"] = who.user
+                await self._app(scope, self._measured(headers, receive, who.token), sending)
+        except SignIn:
+            await _redirect(sending, "/sign-in")
         except Refused as refused:
             await _refuse(refused, sending)
         finally:
             route = getattr(scope.get("route"), "path", "page")
             self._metrics.requests.labels(scope["method"], route, str(status)).inc()
             milliseconds = round((time.perf_counter() - started) * 1000)
-            who = token.name if token else None
+            facts = {"token": who.token.name if who.token else None, "user": who.user.name if who.user else None}
             log_request(
-                request_id=request_id, method=scope["method"], route=route, status=status, ms=milliseconds, token=who
+                request_id=request_id, method=scope["method"], route=route, status=status, ms=milliseconds, **facts
             )
 
     def _check_host(self, host: str) -> None:
@@ -98,38 +101,56 @@ class Gate:
 
     async def _signed_in(self, scope: Scope, send: Send) -> bool:
         """Turn `/?token=…` into a cookie, so that a browser can open the page."""
-        if scope["path"] != "/" or not self._tokens.required:
+        if scope["path"] != "/":
             return False
         shown = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if not shown or self._tokens.find(shown) is None:
+        if not shown or self._identities.tokens.find(shown) is None:
             return False
-        cookie = f"{COOKIE}={shown}; HttpOnly; SameSite=Strict; Path=/"
-        start = {"location": "/", "set-cookie": cookie, "cache-control": "no-store"}
-        pairs = [(k.encode(), v.encode("latin-1")) for k, v in start.items()]
-        await send({"type": "http.response.start", "status": 303, "headers": pairs})
-        await send({"type": "http.response.body", "body": b""})
+        secure = "; Secure" if scope["scheme"] == "https" else ""
+        cookie = f"{TOKEN_COOKIE}={shown}; HttpOnly; SameSite=Strict; Path=/{secure}"
+        await _redirect(send, "/", cookie)
         return True
 
-    def _check_token(self, scope: Scope, headers: Headers) -> Token | None:
-        """The token that was shown, None where none is needed; raises Refused."""
+    def _check_origin(self, method: str, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if method in READING or origin is None:
+            return
+        if not self._is_ours(origin, headers.get("host", "")):
+            sentence = f"A page of '{origin[:80]}' may not send this. Behind a proxy: OMNIBUS_ALLOWED_HOSTS."
+            raise Refused(403, sentence, "wrong_origin")
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        try:
+            asked = urlsplit(origin)
+            return asked.netloc.lower() == host.lower() or asked.hostname in self._own
+        except ValueError:
+            return False
+
+    def _check_identity(self, scope: Scope, headers: Headers) -> Identity:
+        """Who asks, if that one may; raises Refused."""
         path = scope["path"]
-        if path in OPEN_PATHS or not self._tokens.required:
-            return None
-        kind, _, shown = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer":
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-            shown = cookie.value if cookie else ""
-        token = self._tokens.find(shown.strip())
-        if token is None:
-            sentence = "A token is needed: 'Authorization: Bearer …' (or open /?token=… for the page)."
-            raise Refused(401, sentence, "invalid_api_key")
-        missing = [need for need in _needs(scope["method"], path) if need not in token.scopes]
+        if path in OPEN_PATHS:
+            return Identity()
+        who = self._identities.of(scope, headers)
+        if who is None:
+            raise self._unknown(scope, headers)
+        token = who.token
+        missing = [need for need in _needs(scope["method"], path, who) if need not in who.scopes]
         if missing:
-            raise Refused(403, f"The token '{token.name}' may not do this: it lacks '{missing[0]}'.", "missing_scope")
-        if (wait := self._limits.wait_s(token, path)) is not None:
+            whose = f"token '{token.name}'" if token else f"user '{who.user.name if who.user else ''}'"
+            raise Refused(403, f"The {whose} may not do this: it lacks '{missing[0]}'.", "missing_scope")
+        if token is not None and (wait := self._limits.wait_s(token, path)) is not None:
             sentence = f"The token '{token.name}' may ask {token.per_minute} times a minute. Try again in {wait} s."
             raise Refused(429, sentence, "rate_limit_exceeded", wait)
-        return token
+        return who
+
+    def _unknown(self, scope: Scope, headers: Headers) -> Refused | SignIn:
+        """What becomes of a request that is nobody's: a person at a page is sent to sign in."""
+        is_page = scope["method"] in READING and "text/html" in headers.get("accept", "")
+        if is_page and not scope["path"].startswith(PROGRAMS) and self._identities.by_password:
+            return SignIn()
+        sentence = "A token is needed: 'Authorization: Bearer …' (or open /?token=… for the page)."
+        return Refused(401, sentence, "invalid_api_key")
 
     def _measured(self, headers: Headers, receive: Receive, token: Token | None) -> Receive:
         """The body, refused once it is larger than an upload may be."""
@@ -149,14 +170,25 @@ class Gate:
         return receiving
 
 
-def _needs(method: str, path: str) -> tuple[TokenScope, ...]:
+def _needs(method: str, path: str, who: Identity) -> tuple[TokenScope, ...]:
     if path == "/metrics":
         return ("metrics",)
     if path.startswith(("/v1/", "/api/batch")):
         return ("ask",)
+    if path.startswith("/api/jobs/") and who.user is not None:
+        return ("ask",)  # its own ones
     if path.startswith("/api/"):
         return ("ask",) if method in READING else ("manage",)
-    return SCOPES[:2]  # the page can do both
+    if who.token is None:
+        return ("ask",)  # to open the page, which lets a reader change nothing
+    return SCOPES[:2]  # a token's page can do both
+
+
+async def _redirect(send: Send, to: str, cookie: str | None = None) -> None:
+    start = {"location": to, "cache-control": "no-store", **({"set-cookie": cookie} if cookie else {})}
+    pairs = [(k.encode(), v.encode("latin-1")) for k, v in start.items()]
+    await send({"type": "http.response.start", "status": 303, "headers": pairs})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(refused: Refused, send: Send) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
+from app.http.viewed import library_of
 from app.jobs import Job
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -19,26 +20,26 @@ MISSING: dict[int | str, dict[str, Any]] = {
 @router.get("")
 def jobs(request: Request) -> list[Job]:
     """Every job that is remembered, newest first."""
-    made: list[Job] = request.app.state.library.jobs()
+    made: list[Job] = library_of(request).jobs()
     return made
 
 
 @router.get("/{number}", responses=MISSING)
 def job(number: Number, request: Request) -> Job:
     """One job and how far it is."""
-    made: Job = request.app.state.library.job(number)
+    made: Job = library_of(request).job(number)
     return made
 
 
 @router.post("/{number}/cancel", responses=MISSING)
 def cancel(number: Number, request: Request) -> Job:
     """Ask a job to stop behind what it has in hand; what was carried over stays."""
-    made: Job = request.app.state.library.cancel_job(number)
+    made: Job = library_of(request).cancel_job(number)
     return made
 
 
 @router.post("/{number}/resume", status_code=202, responses=MISSING)
 def resume(number: Number, request: Request) -> Job:
     """Go on with a job that was stopped or whose process ended."""
-    made: Job = request.app.state.library.resume_job(number)
+    made: Job = library_of(request).resume_job(number)
     return made

@@ -6,13 +6,15 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from app.http.viewed import library_of
+
 router = APIRouter(tags=["OpenAI"])
 
 
 @router.get("/v1/models")
 def models(request: Request) -> dict[str, Any]:
     """Every `llm@collection` that can be asked."""
-    library = request.app.state.library
+    library = library_of(request)
     llm = library.engine.model.name if library.loaded else library.settings.model
     if library.generator is not None:
         llm = library.generator.name

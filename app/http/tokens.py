@@ -30,7 +30,8 @@ class TokenProblem(OmnibusError):
 class Token:
     """A token as lists show it: never the token itself. ask: questions and lists; manage: documents and sessions.
 
-    `per_minute` and `max_mb` limit its requests (app.http.limits); null sets no limit of its own.
+    `per_minute` and `max_mb` limit its requests (app.http.limits); null sets no limit of its own. Who shows it sees and
+    may do what `user` does; null: every collection.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Token:
     digest: str
     per_minute: int | None = None
     max_mb: int | None = None
+    user: str | None = None
 
 
 class Tokens:
@@ -63,7 +65,13 @@ class Tokens:
         return self._read().get(_digest(token))
 
     def new(
-        self, name: str, scopes: tuple[TokenScope, ...], *, per_minute: int | None = None, max_mb: int | None = None
+        self,
+        name: str,
+        scopes: tuple[TokenScope, ...],
+        *,
+        per_minute: int | None = None,
+        max_mb: int | None = None,
+        user: str | None = None,
     ) -> str:
         """Make a token and return it, the only time it can be read; raises TokenProblem."""
         secret = PREFIX + secrets.token_urlsafe(32)
@@ -73,7 +81,7 @@ class Tokens:
                     f"There is a token '{name}' already. Choose another name or: omnibus token rm {name}"
                 )
             created = datetime.now(UTC).isoformat(timespec="seconds")
-            made = Token(name, scopes, created, _digest(secret), per_minute, max_mb)
+            made = Token(name, scopes, created, _digest(secret), per_minute, max_mb, user)
             self._write([*tokens.values(), made])
         return secret
 
