@@ -34,6 +34,16 @@ def evaluate(
     ] = None,
     questions: Annotated[int, typer.Option(min=1, help="With --collection: how many.")] = 20,
     seed: Annotated[int, typer.Option(help="Other seeds ask other questions.")] = 0,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Ask the samples of a public benchmark's JSONL file.", exists=True, dir_okay=False),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="With --file: ruler, infinitebench, longbench or scbench.")
+    ] = "ruler",
+    longest: Annotated[
+        int | None, typer.Option(min=1, help="With --file: leave out longer samples [the model's window].")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few questions: minutes without a GPU.")] = False,
     suites: Annotated[str, typer.Option(help="Suites, between commas.")] = "needle,facts,passkey,key_value,perplexity",
     lengths: Annotated[str, typer.Option(help="Prompt lengths in tokens, between commas.")] = "1024,2048",
@@ -52,7 +62,7 @@ def evaluate(
     if collection is not None:
         examine(model, collection, questions, seed, to)
         return
-    from engine.evaluation.evaluate import Plan
+    from engine.evaluation.evaluate import Plan, evaluate_file
     from engine.evaluation.evaluate import evaluate as run
     from engine.evaluation.report import meaning, write_report
     from engine.evaluation.variant import split_variants
@@ -67,10 +77,14 @@ def evaluate(
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model
         plan = Plan(tuple(asked), tuple(counts), tuple(split_variants(policies)), rounds, seed, minutes)
-        result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
-        command = (
-            f"omnibus eval --suites {','.join(asked)} --lengths {','.join(map(str, counts))} --policies {policies}"
-        )
+        if file is not None:
+            result = evaluate_file(loaded, file, form, plan, to, longest=longest or loaded.window, on_task=told(show))
+            command = f"omnibus eval --file {file.name} --format {form} --policies {policies}"
+        else:
+            result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
+            command = (
+                f"omnibus eval --suites {','.join(asked)} --lengths {','.join(map(str, counts))} --policies {policies}"
+            )
         table = write_report(result, to, command)
     out.print(table, markup=False)
     out.print(f"\n{meaning(result.rows)}\nThe whole report: {to / 'report.html'}", markup=False)

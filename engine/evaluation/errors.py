@@ -45,3 +45,20 @@ class BadSample(EvaluationError):
     def __init__(self, path: Path, line: int, reason: str) -> None:
         self.path, self.line = path, line
         super().__init__(f"{path.name}, line {line}: {reason}.")
+
+
+class UnknownFormat(EvaluationError):
+    """No loader has that name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        self.name = name
+        super().__init__(f"No format '{name}': known are {', '.join(known)}.")
+
+
+class EmptyFile(EvaluationError):
+    """A benchmark's file holds no sample, or none that is short enough."""
+
+    def __init__(self, path: Path, longest: int | None = None) -> None:
+        self.path, self.longest = path, longest
+        what = "no sample" if longest is None else f"no sample of {longest:,} tokens or less: give a larger --longest"
+        super().__init__(f"{path.name} holds {what}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -13,8 +14,10 @@ from typing import Any
 import torch
 
 from engine.evaluation import templates
+from engine.evaluation.errors import EmptyFile
+from engine.evaluation.formats import load
 from engine.evaluation.record import Ledger, Record
-from engine.evaluation.runner import OnTask, Runner
+from engine.evaluation.runner import OnTask, Runner, prompt_of
 from engine.evaluation.summary import Row, summarise
 from engine.evaluation.task import Frame, Turn
 from engine.evaluation.variant import variant_by_name
@@ -57,20 +60,64 @@ def evaluate(model: LanguageModel, plan: Plan, folder: Path, frame: Frame, *, on
     Raises OtherRun where the folder holds another model's or another seed's, UnknownSuite, UnknownPolicy.
     """
     variants = [variant_by_name(name, model) for name in plan.variants]
-    identity = {
-        "version": VERSION,
-        "model": model.name,
-        "weights": model.fingerprint.weights,
-        "dtype": model.fingerprint.dtype,
-        "device": device_name(model),
-        "seed": plan.seed,
-    }
+    identity = identity_of(model, plan.seed)
     ledger = Ledger(folder, identity)
     runner = Runner(model, ledger, frame, variants)
     seconds = None if plan.minutes is None else 60 * plan.minutes
     done = runner.run(plan.suites, plan.lengths, plan.rounds, seed=plan.seed, seconds=seconds, on_task=on_task)
     about = {**identity, **versions()}
     return Result(about, plan, summarise(ledger.records), ledger.records, done)
+
+
+def identity_of(model: LanguageModel, seed: int) -> dict[str, Any]:
+    """What must be the same for records to belong to one run."""
+    return {
+        "version": VERSION,
+        "model": model.name,
+        "weights": model.fingerprint.weights,
+        "dtype": model.fingerprint.dtype,
+        "device": device_name(model),
+        "seed": seed,
+    }
+
+
+def evaluate_file(
+    model: LanguageModel,
+    path: Path,
+    form: str,
+    plan: Plan,
+    folder: Path,
+    *,
+    longest: int,
+    on_task: OnTask | None = None,
+) -> Result:
+    """Run a public benchmark's samples of up to `longest` tokens in the plan's variants; none is cut.
+
+    Raises what `evaluate` and engine.evaluation.formats.load raise, and EmptyFile where every sample is longer.
+    """
+    frame = bare_frame(model)
+    every = [prompt_of(model, task, frame) for task in load(path, form)]
+    prompts = [prompt for prompt in every if prompt.tokens <= longest]
+    if not prompts:
+        raise EmptyFile(path, longest)
+    variants = [variant_by_name(name, model) for name in plan.variants]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    identity = {**identity_of(model, plan.seed), "file": digest, "format": form}
+    ledger = Ledger(folder, identity)
+    runner = Runner(model, ledger, frame, variants)
+    seconds = None if plan.minutes is None else 60 * plan.minutes
+    done = runner.run_prompts(prompts, seconds=seconds, on_task=on_task)
+    about = {**identity, "samples": len(every), "longer than asked, left out": len(every) - len(prompts), **versions()}
+    return Result(about, plan, summarise(ledger.records), ledger.records, done)
+
+
+def bare_frame(model: LanguageModel) -> Frame:
+    """The model's chat template and nothing of ours around what a benchmark asks."""
+
+    def frame(question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
+        return model.frame(dialogue(question, history, str), system=templates.SYSTEM)
+
+    return frame
 
 
 def plain_frame(model: LanguageModel) -> Frame:

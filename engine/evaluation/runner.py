@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -113,21 +114,42 @@ class Runner:
         for turn, length, suite in plan:
             if seconds is not None and time.perf_counter() - began > seconds:
                 return False
-            for record in self._task(suite, length, turn, seed):
+            for record in self._task(
+                suite, length, turn, partial(self._made, suite, length, turn, seed), window=length
+            ):
                 done += 1
                 if on_task:
                     on_task(f"{suite} {length:,} {record.variant}", done, total)
         return True
 
-    def _task(self, suite: str, length: int, turn: int, seed: int) -> Iterator[Record]:
+    def run_prompts(
+        self, prompts: Sequence[Prompt], *, seconds: float | None = None, on_task: OnTask | None = None
+    ) -> bool:
+        """Prompts as they are, each counted at the power of two of tokens that holds it; else as run."""
+        began = time.perf_counter()
+        total, done = len(prompts) * len(self._variants), 0
+        for turn, prompt in enumerate(prompts):
+            if seconds is not None and time.perf_counter() - began > seconds:
+                return False
+            suite, length = prompt.task.suite, 1 << (prompt.tokens - 1).bit_length()
+            for record in self._task(suite, length, turn, partial(_itself, prompt), window=prompt.tokens):
+                done += 1
+                if on_task:
+                    on_task(f"{suite} {length:,} {record.variant}", done, total)
+        return True
+
+    def _made(self, suite: str, length: int, turn: int, seed: int) -> Prompt:
+        return made(self._model, SUITES[suite], length, f"{seed}/{suite}/{turn}", self._frame)
+
+    def _task(self, suite: str, length: int, turn: int, make: Callable[[], Prompt], *, window: int) -> Iterator[Record]:
         prompt: Prompt | None = None
         reference: Record | None = None
-        with scaled(self._model, length) as factor:
+        with scaled(self._model, window) as factor:
             for variant in self._variants:
                 record = self._ledger.get((suite, length, turn, variant.name))
                 if record is None:
                     if prompt is None:
-                        prompt = made(self._model, SUITES[suite], length, f"{seed}/{suite}/{turn}", self._frame)
+                        prompt = make()
                     self._warm_up(variant, length, prompt)
                     found = asked(self._model, variant, prompt, reference)
                     record = Record(suite, length, turn, variant.name, factor=factor, **found)
@@ -140,6 +162,10 @@ class Runner:
         if self._model.device.type == "cuda" and (variant.name, length) not in self._warm:
             self._warm.add((variant.name, length))
             variant.context(self._model, prompt.prefix)
+
+
+def _itself(prompt: Prompt) -> Prompt:
+    return prompt
 
 
 def asked(model: LanguageModel, variant: Variant, prompt: Prompt, reference: Record | None) -> dict[str, Any]:

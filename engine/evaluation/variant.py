@@ -7,10 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from engine.engine import Context, Engine
 from engine.errors import UnknownPolicy
+from engine.evaluation.errors import NoStoreHere
 from engine.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.policies.base import Policy
@@ -30,15 +33,22 @@ class Variant:
         """The corpus read this way. Raises what Engine.context raises."""
         if self.codec is None:
             return Engine(model, policy=self.policy).context(tokens, save=False)
-        from engine.store import Store
-
-        with tempfile.TemporaryDirectory() as folder, closing(Store(Path(folder))) as store:
+        package = store_package(self.name)
+        with tempfile.TemporaryDirectory() as folder, closing(package.Store(Path(folder))) as store:
             engine = Engine(model, policy=self.policy, store=store, codec=self.codec)
             read = engine.context(tokens)
             density, recall = read.stats.density, read.stats.recall
             del read
             store.flush()
             return restored(engine, tokens, density, recall)
+
+
+def store_package(variant: str) -> ModuleType:
+    """engine.store, which the evaluation can do without; raises NoStoreHere where a package of its is missing."""
+    try:
+        return import_module("engine.store")
+    except ModuleNotFoundError as error:
+        raise NoStoreHere(variant, str(error.name)) from None
 
 
 def restored(engine: Engine, tokens: Sequence[int], density: float | None, recall: float | None) -> Context:
@@ -51,13 +61,14 @@ def restored(engine: Engine, tokens: Sequence[int], density: float | None, recal
 
 
 def variant_by_name(spec: str, model: LanguageModel) -> Variant:
-    """`POLICY` or `POLICY@CODEC` (`dense@raw`, `auto@fp8`); raises UnknownPolicy, StoreError or PatternFileError."""
+    """`POLICY` or `POLICY@CODEC` (`dense@raw`, `auto@fp8`).
+
+    Raises UnknownPolicy, StoreError, PatternFileError, NoStoreHere.
+    """
     name, _, codec = spec.partition("@")
     policy = policy_by_name(name, model.config, model.device.type)
     if codec and codec != "raw":
-        from engine.store import codec as known
-
-        known(codec)
+        store_package(spec).codec(codec)
     return Variant(spec, policy, codec or None)
 
 
