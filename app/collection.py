@@ -152,9 +152,11 @@ class Collection:
 
     # -- planning -----------------------------------------------------------------------------------------------------
 
-    def plan(self, *, mode: ModeChoice = "auto") -> Plan:
+    def plan(
+        self, *, mode: ModeChoice = "auto", history: Sequence[Turn] = (), max_new_tokens: int | None = None
+    ) -> Plan:
         """What a question would read, what of it is in the session store, and how long reading the rest takes."""
-        return Planning(self, self.library.engine).plan(mode)
+        return Planning(self, self.library.engine).plan(mode, history, max_new_tokens)
 
     def prepare(
         self, engine: Engine, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None

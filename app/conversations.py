@@ -77,6 +77,22 @@ class Conversations:
             db.flush()
             return row.id
 
+    def cut(self, number: int, turns: int) -> None:
+        """Keep only the first turns of a conversation; raises NoSuchConversation."""
+        with self._sessions.begin() as db:
+            row = self._row(db, number)
+            del row.turns[turns:]
+
+    def branch(self, number: int, turns: int) -> int:
+        """A new conversation that begins with the first turns of another; raises NoSuchConversation."""
+        with self._sessions.begin() as db:
+            row = self._row(db, number)
+            again = ConversationRow(collection_id=row.collection_id, name=row.name, user_id=self._user)
+            again.turns = [ConversationTurnRow(question=t.question, answer=t.answer) for t in row.turns[:turns]]
+            db.add(again)
+            db.flush()
+            return again.id
+
     def get(self, number: int) -> Conversation:
         """A conversation; raises NoSuchConversation."""
         with self._sessions() as db:

@@ -297,6 +297,26 @@ class Library:
                 )
             return self._held.engine
 
+    def use(self, *, model: str | None = None, policy: str | None = None) -> None:
+        """Answer with another model, or choose what prefill reads in another way, from the next question on.
+
+        Waits for the answer in the making. The model is loaded when it is needed. Raises UnknownPolicy, NotAllowed.
+        """
+        from engine.policies import policy_by_name
+
+        self.check_may_change()
+        changes = {k: v for k, v in {"model": model, "policy": policy}.items() if v is not None}
+        with self.turn(), self._loading:
+            if policy is not None:
+                mine = self._held.engine.model if self._held.engine else None
+                chosen = policy_by_name(policy, mine.config if mine else None, mine.device.type if mine else "cpu")
+                if self._held.engine is not None:
+                    self._held.engine.policy = chosen
+            if model is not None and model != self.settings.model:
+                self._held.engine = None
+            for name, value in changes.items():  # in place: every view of the library shares them
+                setattr(self.settings, name, value)
+
     @property
     def store(self) -> Store:
         """The session store, opened at first use; no model is needed for it."""

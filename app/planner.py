@@ -60,6 +60,12 @@ class Plan:
     prefill_seconds: float | None
     memory: str
     snapshot: str | None
+    read_tokens: int = 0
+    """Of the corpus: all of it, or the room that passages get."""
+    system_tokens: int = 0
+    history_tokens: int = 0
+    reserve_tokens: int = 0
+    """For the answer."""
 
 
 @dataclass(frozen=True, slots=True)

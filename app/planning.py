@@ -82,11 +82,12 @@ class Planning:
             raise EmptyCollection(collection.name)
         self._sizes = {part.document.path: self._count(part) for part in whole(self._documents)}
 
-    def plan(self, mode: ModeChoice) -> Plan:
+    def plan(self, mode: ModeChoice, history: Sequence[Turn] = (), max_new_tokens: int | None = None) -> Plan:
         """What a question would read, what of it is kept, and what the rest takes."""
         engine = self._engine
-        head, tail = self._collection.frame(engine, "", ())
-        budget = self._budget(head, tail, None)
+        head, tail = self._collection.frame(engine, "", history)
+        alone = self._collection.frame(engine, "", ())[1] if history else tail
+        budget = self._budget(head, tail, max_new_tokens)
         made = self._select("", mode, budget)
         corpus, read = sum(self._sizes.values()), min(sum(made.tokens.values()), budget.window)
         cached, name = 0, None
@@ -113,6 +114,10 @@ class Planning:
             max(0, read - cached) / rate if rate else None,
             self._memory(read + len(head)),
             name,
+            max(0, read),
+            len(head) + len(alone),
+            len(tail) - len(alone),
+            budget.spoken_for - len(head) - len(tail),
         )
 
     def prepare(self, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None) -> Prepared:

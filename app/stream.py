@@ -12,8 +12,9 @@ import anyio
 from app.answer import Answer
 from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
+from engine.sampling import Sampling
 
-__all__ = ["AnswerStream", "CancelToken", "Cancelled", "Event", "Progress"]
+__all__ = ["AnswerStream", "CancelToken", "Cancelled", "Event", "Progress", "Sampling"]
 
 ENDED_S = 0.01
 """How often a coroutine looks whether the thread that it stopped has ended."""

@@ -294,7 +294,9 @@ class Engine:
         todo = [span for span in spans if span[0] >= cache.length]
         done = cache.length
         layers = len(self.model.decoder.layers)
-        report = Report(on_progress, done=done, total=len(tokens), layers=layers) if on_progress else None
+        report = None
+        if on_progress:
+            report = Report(on_progress, done=done, total=len(tokens), layers=layers, cached=done)
         under = Attending(self.policy)
         dual = self.model.dual_chunk
         attends = DualChunkAttending(under, dual) if dual else under

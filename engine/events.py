@@ -22,6 +22,8 @@ class Progress:
     tokens_per_second: float | None = None
     eta_seconds: float | None = None
     layer: int | None = None
+    cached: int = 0
+    """Of the tokens done, those that the session store gave."""
 
 
 OnProgress = Callable[[Progress], None]

@@ -98,7 +98,7 @@ class LanguageModel:
         require_supported(source, model)
         model.eval().requires_grad_(False).to(target)
         fingerprint = _fingerprint(model, tokenizer, name, Path(place), options.get("gguf_file"), home)
-        known = {**_known(name), **measured(home).get(name, {})}
+        known = {**known_of(name), **measured(home).get(name, {})}
         made = cls(model, tokenizer, name=name, fingerprint=fingerprint, known=known)
         require_agreement(source, model, lambda ids: made.logits(made.step(ids, made.new_cache(len(ids)))))
         fuse(model.model)
@@ -176,7 +176,7 @@ class LanguageModel:
         return prefill_segment(self.decoder, cache, tokens, spans, attends=Attending(Dense()))
 
 
-def _known(name: str) -> dict[str, Any]:
+def known_of(name: str) -> dict[str, Any]:
     """What data/models.toml says of a model: measured window, form of the prompt; nothing where it is not listed."""
     from engine.resources import data_file
 

@@ -73,8 +73,9 @@ def prefill_segment(
 class Report:
     """Turns chunk × layer steps into Progress events in tokens."""
 
-    def __init__(self, on_progress: OnProgress, *, done: int, total: int, layers: int) -> None:
+    def __init__(self, on_progress: OnProgress, *, done: int, total: int, layers: int, cached: int = 0) -> None:
         self._emit, self._done, self._total, self._layers = on_progress, done, total, layers
+        self._cached = cached
         self._steps = 0
         self._start = time.perf_counter()
 
@@ -84,4 +85,5 @@ class Report:
         made = self._steps / self._layers
         rate = made / max(time.perf_counter() - self._start, 1e-9)
         done = min(self._total, self._done + int(made))
-        self._emit(Progress("prefill", done, self._total, rate, (self._total - done) / rate if rate else None, layer))
+        left = (self._total - done) / rate if rate else None
+        self._emit(Progress("prefill", done, self._total, rate, left, layer, self._cached))

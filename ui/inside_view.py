@@ -5,9 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from app.answer import Answer, AnswerStats
+from ui.texts import Texts
 
 
-def render(answer: Answer, number: int) -> str:
+def render(answer: Answer, number: int, say: Texts) -> str:
     """HTML about one answer, the `number`-th of its dialogue; its places are links that open their source."""
     s = answer.stats
     return (

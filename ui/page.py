@@ -1,4 +1,4 @@
-"""The page: library on the left, chat in the middle, source on the right."""
+"""The page: library, conversations and settings on the left, chat in the middle, source on the right."""
 
 from __future__ import annotations
 
@@ -7,43 +7,18 @@ from typing import Any
 import gradio as gr
 
 from app.library import Library
-from ui import library_view, source_view
+from app.settings import Settings
+from ui.chat_events import ChatEvents
 from ui.chat_view import Dialogue
-from ui.events import Events
+from ui.library_events import LibraryEvents
+from ui.script import ACTS, RULES, SOURCE, TAB, THEME_KEPT, WARM
+from ui.settings_panel import SettingsPanel
+from ui.source_events import SourceEvents
 from ui.style import CSS, theme
+from ui.texts import LABELS
+from ui.viewer import Viewed
 
-ADVICE = "Add documents, then ask about them. Every answer ends with links to the lines it rests on."
-OPEN_SOURCE = """
-const LINKS = ['cite', 'doc', 'inside', 'look'].map((kind) => `a[href^="#${kind}-"]`).join(', ');
-let cited = -1;
-function open(target) {
-  if (target.startsWith('cite-')) cited = Number(target.slice(5));
-  trigger('jump', { target });
-}
-document.addEventListener('click', (event) => {
-  const link = event.target.closest(LINKS);
-  if (!link) return;
-  event.preventDefault();
-  open(link.getAttribute('href').slice(1));
-});
-document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') document.querySelector('#stop')?.click();
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select')) return;
-  const cites = document.querySelectorAll('a.cite').length;
-  if (event.key === '/') { event.preventDefault(); document.querySelector('#question textarea').focus(); }
-  if (event.key === '[' && cited > 0) open(`cite-${cited - 1}`);
-  if (event.key === ']' && cited + 1 < cites) open(`cite-${cited + 1}`);
-});
-watch('value', () => {
-  const lines = element.querySelector('.source-lines');
-  const hit = element.querySelector('tr.hit');
-  if (lines && hit) lines.scrollTop = hit.offsetTop - lines.clientHeight / 3;
-  const picture = element.querySelector('.page-picture');
-  const box = element.querySelector('.page-picture span');
-  if (picture && box) picture.scrollTop = box.offsetTop - picture.clientHeight / 3;
-  if (window.matchMedia('(max-width: 900px)').matches) element.scrollIntoView({ block: 'start' });
-});
-"""
+WATCHED_EVERY_S = 3.0
 
 
 def mount_options(library: Library) -> dict[str, Any]:
@@ -51,6 +26,7 @@ def mount_options(library: Library) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
+        "i18n": LABELS,
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
@@ -61,80 +37,123 @@ def mount_options(library: Library) -> dict[str, Any]:
     }
 
 
+class _Parts:
+    """The page's components, laid out in the order they are made."""
+
+    def __init__(self, viewed: Viewed, settings: Settings) -> None:
+        self.dialogue, self.tab = gr.State(Dialogue()), gr.Textbox(visible=False)
+        self.title, self.who = gr.HTML(elem_id="title"), gr.HTML(elem_id="who")
+        with gr.Row(elem_id="columns"):
+            with gr.Column(scale=4, min_width=300, elem_id="side"), gr.Tabs():
+                with gr.Tab(LABELS("library"), elem_id="library-tab"):
+                    self._library()
+                with gr.Tab(LABELS("conversations"), elem_id="conversations-tab"):
+                    self._conversations()
+                with gr.Tab(LABELS("settings"), elem_id="settings-tab") as self.settings_tab:
+                    self.settings = SettingsPanel(viewed, settings)
+                    self.keys = gr.HTML(elem_id="keys")
+            with gr.Column(scale=6, min_width=320, elem_id="middle"):
+                self._chat()
+            with gr.Column(scale=5, min_width=320, elem_id="right"):
+                self.source = gr.HTML(elem_id="source", js_on_load=SOURCE)
+
+    def _library(self) -> None:
+        self.collection = gr.Dropdown(
+            label=LABELS("collection"), allow_custom_value=True, elem_id="collection", info=LABELS("collection_info")
+        )
+        self.upload = gr.File(label=LABELS("add_files"), file_count="multiple", height=130, elem_id="upload")
+        self.plan = gr.HTML(elem_id="plan", js_on_load=WARM)
+        self.documents = gr.HTML(elem_id="documents", js_on_load=RULES)
+        self.watches = gr.HTML(elem_id="watches")
+
+    def _conversations(self) -> None:
+        self.find = gr.Textbox(label=LABELS("find"), info=LABELS("find_info"), elem_id="find", max_lines=1)
+        self.earlier = gr.Radio(
+            label=LABELS("earlier"), choices=[], value=None, elem_id="earlier", info=LABELS("earlier_info")
+        )
+        self.name = gr.Textbox(label=LABELS("rename"), visible=False, elem_id="rename", max_lines=1)
+        self.exports = gr.HTML(elem_id="exports")
+
+    def _chat(self) -> None:
+        self.chat = gr.Chatbot(
+            elem_id="chat",
+            height="62vh",
+            show_label=False,
+            label=LABELS("answers"),
+            buttons=[],
+            placeholder=LABELS("advice"),  # type: ignore[arg-type]  # shown in the browser's language all the same
+            feedback_options=None,
+            layout="panel",
+        )
+        self.suggestions = gr.HTML(elem_id="suggestions")
+        self.status = gr.HTML(elem_id="status", js_on_load=ACTS)
+        with gr.Row(elem_id="ask-row", equal_height=True):
+            self.question = gr.Textbox(
+                show_label=False,
+                label=LABELS("question"),
+                placeholder=LABELS("your_question"),
+                lines=1,
+                max_lines=6,
+                scale=6,
+                min_width=80,
+                container=False,
+                elem_id="question",
+                autofocus=True,
+            )
+            self.ask = gr.Button(LABELS("ask"), variant="primary", scale=1, min_width=64, elem_id="ask")
+            self.stop = gr.Button(LABELS("stop"), scale=1, min_width=64, elem_id="stop")
+
+
 def build(library: Library) -> gr.Blocks:
     """The page over a library."""
-    events = Events(library)
+    viewed = Viewed(library)
+    shelf, source = LibraryEvents(viewed), SourceEvents(viewed)
+    chat = ChatEvents(viewed, shelf)
     page: gr.Blocks
     with gr.Blocks(title="Omnibus", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as page:
-        dialogue = gr.State(lambda: Dialogue())  # a function: Gradio takes the class itself for a value
-        gr.HTML(
-            "<h1>Omnibus</h1><p>Ask whole books and codebases. Every answer shows where it stands.</p>", elem_id="title"
-        )
-        who = gr.HTML(elem_id="who")
-        with gr.Row():
-            with gr.Column(scale=3, min_width=280):
-                collection = gr.Dropdown(
-                    label="Collection",
-                    allow_custom_value=True,
-                    elem_id="collection",
-                    info="Pick one, or type a new name.",
-                )
-                upload = gr.File(label="Add files", file_count="multiple", height=140, elem_id="upload")
-                plan = gr.HTML(elem_id="plan")
-                documents = gr.HTML(library_view.EMPTY, elem_id="documents")
-                earlier = gr.Dropdown(
-                    label="Earlier conversations", choices=[], value=None, elem_id="earlier", info="Kept as you ask."
-                )
-            with gr.Column(scale=5, min_width=320):
-                chat = gr.Chatbot(
-                    elem_id="chat",
-                    height="62vh",
-                    show_label=False,
-                    label="Answers",
-                    buttons=[],
-                    placeholder=ADVICE,
-                    feedback_options=None,
-                    layout="panel",
-                )
-                status = gr.HTML(elem_id="status")
-                with gr.Row(elem_id="ask-row", equal_height=True):
-                    question = gr.Textbox(
-                        show_label=False,
-                        label="Question",
-                        placeholder="Your question",
-                        lines=1,
-                        max_lines=6,
-                        scale=6,
-                        min_width=80,
-                        container=False,
-                        elem_id="question",
-                        autofocus=True,
-                    )
-                    ask = gr.Button("Ask", variant="primary", scale=1, min_width=64, elem_id="ask")
-                    stop = gr.Button("Stop", scale=1, min_width=64, elem_id="stop")
-            with gr.Column(scale=5, min_width=320):
-                source = gr.HTML(source_view.EMPTY, elem_id="source", js_on_load=OPEN_SOURCE)
+        p = _Parts(viewed, library.settings)
+        quiet: dict[str, Any] = {"show_progress": "hidden"}
+        panel, talk = [p.documents, p.plan], [p.chat, p.dialogue, p.status]
+        here = [p.collection, p.dialogue]
+        planned = {
+            "fn": shelf.plan,
+            "inputs": [*here, p.settings.mode, p.settings.max_tokens],
+            "outputs": panel,
+            "concurrency_limit": 4,
+            **quiet,
+        }
+        kept = {"fn": chat.earlier, "inputs": [*here, p.find], "outputs": [p.earlier, p.name, p.exports], **quiet}
+        begin = {"fn": chat.suggest, "inputs": here, "outputs": p.suggestions, **quiet}
+        watched = {"fn": shelf.watches, "inputs": p.collection, "outputs": p.watches, "queue": False, **quiet}
 
-        panel, talk = [documents, plan], [chat, dialogue, status]
-        planned = {"fn": events.plan, "inputs": [collection, dialogue], "outputs": panel, "show_progress": "hidden"}
-        kept = {"fn": events.earlier, "inputs": [collection, dialogue], "outputs": earlier, "show_progress": "hidden"}
-        page.load(events.who, None, [who, upload], show_progress="hidden")
-        page.load(events.open, None, [collection, *panel]).then(**kept).then(**planned, concurrency_limit=4)
-        collection.input(events.choose, [collection, dialogue], [*panel, *talk, source]).then(**kept).then(**planned)
-        earlier.input(events.reopen, [earlier, collection, dialogue], [*talk, source], show_progress="hidden")
-        upload.upload(events.add, [upload, collection], [upload, collection, status, *panel], concurrency_limit=4).then(
-            **planned
+        def settled(event: Any) -> None:
+            event.then(**kept).then(**begin).then(**planned)
+
+        opened = page.load(
+            chat.open, p.tab, [p.title, p.collection, *panel, *talk, p.source, p.keys], js=TAB, queue=False, **quiet
         )
-        for start in (ask.click, question.submit):
-            start(
-                events.respond,
-                [question, collection, dialogue],
-                [*talk, question],
-                concurrency_limit=16,
-                show_progress="hidden",
-            ).then(**kept).then(**planned)
-        stop.click(events.stop, None, None, queue=False)
-        chat.clear(events.leave, dialogue, talk, queue=False, show_progress="hidden").then(**kept).then(**planned)
-        source.jump(events.jump, [collection, dialogue], source, queue=False, show_progress="hidden")
-        page.unload(events.stop)
+        opened.then(chat.follow, p.dialogue, talk, concurrency_limit=None, **quiet)
+        settled(opened.then(**watched))
+        page.load(shelf.who, None, [p.who, p.upload], **quiet)
+        page.load(None, None, p.settings.theme, js=THEME_KEPT)
+        gr.Timer(WATCHED_EVERY_S).tick(**watched)
+        settled(p.collection.input(chat.choose, here, [*panel, *talk, p.source], queue=False, **quiet))
+        p.upload.upload(
+            shelf.add, [p.upload, p.collection], [p.upload, p.collection, p.status, *panel], concurrency_limit=4
+        ).then(**begin).then(**planned)
+        p.documents.rule(shelf.rule, p.collection, [p.documents, p.status], **quiet).then(**begin).then(**planned)
+        p.plan.warm(shelf.warm, p.collection, p.plan, concurrency_limit=4, **quiet).then(**planned)
+        asked = [*here, *p.settings.asking]
+        for start in (p.ask.click, p.question.submit):
+            settled(start(chat.respond, [p.question, *asked], [*talk, p.question], concurrency_limit=None, **quiet))
+        settled(p.status.act(chat.act, asked, [*talk, p.question], concurrency_limit=None, **quiet))
+        p.stop.click(chat.stop, p.dialogue, None, queue=False)
+        settled(p.chat.clear(chat.leave, here, talk, queue=False, **quiet))
+        p.find.submit(**kept)
+        p.earlier.input(chat.reopen, [p.earlier, *here], [*talk, p.source], **quiet).then(**kept).then(**planned)
+        p.name.submit(chat.rename, [p.name, *here], None, **quiet).then(**kept)
+        p.source.jump(source.jump, here, p.source, queue=False, **quiet)
+        p.settings_tab.select(p.settings.models, p.collection, p.settings.model, **quiet)
+        p.settings.wire(p.collection, p.status, planned)
+        page.unload(chat.gone)
     return page

@@ -29,7 +29,7 @@ def theme() -> gr.themes.Base:
 
 CSS = """
 .gradio-container { width: 100% !important; max-width: 1600px !important; margin: 0 auto; }
-#earlier input, #collection input { text-overflow: ellipsis; padding-right: 30px; }
+#collection input { text-overflow: ellipsis; padding-right: 30px; }
 #title { padding: 0 2px; }
 #title h1 { font-family: "Iowan Old Style", "Palatino Linotype", Georgia, serif; font-weight: 500; margin: 0; }
 #title p { margin: 0; color: var(--body-text-color-subdued); }
@@ -42,8 +42,6 @@ CSS = """
 .meter { height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden; margin: 6px 0; }
 .meter > div { height: 100%; background: #0f766e; }
 .dark .meter > div { background: #2dd4bf; }
-.meter > div.packed { background: #b45309; }
-.dark .meter > div.packed { background: #f59e0b; }
 .plan p, .status { font-size: .875rem; margin: 0; color: var(--body-text-color); }
 div.documents { max-height: 40vh; overflow: auto; }
 div.documents table { border: 0 !important; margin: 0 !important; width: 100%; font-size: .875rem;
@@ -121,6 +119,54 @@ ol.places a { overflow-wrap: anywhere; color: #0f766e !important; }
 .measure { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
 .measure > span { display: block; height: 100%; background: #0f766e; }
 .dark .measure > span { background: #2dd4bf; }
+.stack .ctx-system, .legend .ctx-system::before { background: #57534e; }
+.stack :is(.ctx-corpus, .ctx-passages), .legend :is(.ctx-corpus, .ctx-passages)::before { background: #0f766e; }
+.stack .ctx-history, .legend .ctx-history::before { background: #7c3aed; }
+.stack .ctx-reserve, .legend .ctx-reserve::before { background: #b45309; }
+.legend .ctx-free::before { background: var(--border-color-primary) !important; }
+.dark .stack .ctx-system, .dark .legend .ctx-system::before { background: #a8a29e; }
+.dark .stack :is(.ctx-corpus, .ctx-passages), .dark .legend :is(.ctx-corpus, .ctx-passages)::before {
+  background: #2dd4bf; }
+.dark .stack .ctx-history, .dark .legend .ctx-history::before { background: #a78bfa; }
+.dark .stack .ctx-reserve, .dark .legend .ctx-reserve::before { background: #f59e0b; }
+.plan .meter-stack { margin-top: 8px; }
+.plan .legend { font-size: .8rem; margin: 4px 0 6px !important; font-variant-numeric: tabular-nums; }
+.state { display: inline-block; padding: 1px 9px; border-radius: 999px; font-weight: 600; font-size: .8rem;
+  background: var(--border-color-primary); color: var(--body-text-color); }
+.state.ready { background: #ccfbf1; color: #115e59; } .dark .state.ready { background: #134e4a; color: #99f6e4; }
+.state.reading { background: #fef3c7; color: #78350f; } .dark .state.reading { background: #451a03; color: #fde68a; }
+.plan a[role=button], .answer-acts a, .exports a, .suggestions a { display: inline-block; padding: 3px 10px;
+  border: 1px solid var(--border-color-primary); border-radius: 6px; font-size: .82rem;
+  color: var(--body-text-color) !important; text-decoration: none !important; cursor: pointer; }
+.plan a[role=button]:hover, .answer-acts a:hover, .exports a:hover, .suggestions a:hover {
+  border-color: #0f766e; color: #0f766e !important; }
+.dark :is(.plan a[role=button], .answer-acts a, .exports a, .suggestions a):hover { border-color: #5eead4;
+  color: #5eead4 !important; }
+.answer-acts, .exports, .suggestions { display: flex; flex-wrap: wrap; gap: 6px; margin: 8px 0 0 !important;
+  align-items: center; }
+:is(.exports, .suggestions) > span { font-size: .82rem; color: var(--body-text-color-subdued); }
+.acts { display: flex; flex-wrap: wrap; gap: 0 12px; font-size: .78rem; }
+div.documents .acts a { color: #0f766e; text-decoration: none; padding: 2px 0; }
+div.documents .acts a:hover { text-decoration: underline; }
+.dark div.documents .acts a { color: #5eead4; }
+div.documents .excluded > td:first-child > a, div.documents .excluded > td:not(:first-child) {
+  color: var(--body-text-color-subdued); text-decoration: line-through; }
+.tree summary, .watches h3 { font-size: .85rem; font-weight: 600; cursor: pointer; margin: 8px 0 4px; }
+.tree ul { list-style: none; margin: 0 !important; padding: 0 !important; font-size: .8rem; }
+.tree li { display: grid; grid-template-columns: minmax(0, 1fr) 30% 5em; gap: 8px; align-items: center;
+  overflow-wrap: anywhere; font-variant-numeric: tabular-nums; margin: 2px 0 !important; }
+.tree li > :last-child { text-align: right; }
+.watches p { font-size: .82rem; margin: 2px 0; } .watches code { overflow-wrap: anywhere; font-size: .78rem; }
+.watches .error { color: #b91c1c; } .dark .watches .error { color: #fca5a5; }
+.dot { display: inline-block; width: 8px; height: 8px; border-radius: 50%; background: #a8a29e; margin-right: 6px; }
+.dot.watching { background: #0f766e; } .dark .dot.watching { background: #2dd4bf; } .dot.died { background: #b91c1c; }
+.part { background: #fef3c7; color: #78350f; border-radius: 4px; padding: 0 6px; font-weight: 600; }
+.dark .part { background: #451a03; color: #fde68a; }
+#earlier .wrap { flex-direction: column; max-height: 46vh; overflow: auto; flex-wrap: nowrap; }
+#earlier label { overflow-wrap: anywhere; } #model .wrap { flex-direction: column; }
+#middle { gap: 10px; }
+:is(#suggestions, #status, #watches, #plan, #exports, #who):not(:has(> * > *, > .html-container > *)) { display: none; }
+p.keys { font-size: .82rem; color: var(--body-text-color-subdued); margin: 0; }
 #who form { display: flex; gap: 10px; align-items: baseline; justify-content: flex-end; font-size: .85rem; }
 #who button { text-decoration: underline; color: #0f766e; padding: 4px; }
 .dark #who button { color: #5eead4; }

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from app.conversations import ConversationInfo, Format
 from app.errors import NotAnswerable
 from app.http.viewed import library_of
 from app.library import CollectionInfo
@@ -29,6 +30,13 @@ Problem: dict[int | str, dict[str, Any]] = {
     code: {"description": what, "content": {"application/json": {"schema": {"type": "object"}}}}
     for code, what in ((400, "Cannot be done; the message says why."), (404, "There is no such thing."))
 }
+
+FORMS: dict[Format, str] = {
+    "markdown": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "jsonl": "application/jsonl",
+}
+ENDINGS: dict[Format, str] = {"markdown": "md", "html": "html", "jsonl": "jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,29 @@ def source(
     library_of(request).require(name)
     collection = library_of(request).collection(name)
     return collection.source(document, char_start=char_start, char_end=char_end, context_lines=context_lines)
+
+
+@router.get("/collections/{name}/conversations", tags=["conversations"], responses=Problem)
+def conversations(name: Name, request: Request, words: str = "") -> list[ConversationInfo]:
+    """The conversations kept of a collection whose name, questions or answers hold the words, latest first."""
+    library_of(request).require(name)
+    return library_of(request).collection(name).conversations.all(words)
+
+
+@router.get(
+    "/collections/{name}/conversations/{number}",
+    tags=["conversations"],
+    response_class=Response,
+    responses={**Problem, 200: {"content": {form: {"schema": {"type": "string"}} for form in FORMS.values()}}},
+)
+def conversation(
+    name: Name, number: Annotated[int, Path(ge=0, lt=1 << 63)], request: Request, form: Format = "markdown"
+) -> Response:
+    """A conversation as a file: questions, answers, citations with their places, and what each was made from."""
+    library_of(request).require(name)
+    text = library_of(request).collection(name).conversations.export(number, form)
+    head = {"content-disposition": f'attachment; filename="conversation-{number}.{ENDINGS[form]}"'}
+    return Response(text, media_type=FORMS[form], headers=head)
 
 
 @router.get("/collections/{name}/plan", tags=["collections"], responses=Problem)

@@ -70,3 +70,18 @@ def test_exports_hold_questions_answers_places_and_snapshot(kept: Library) -> No
     assert "carries &lt;18&gt; panels." in page
     (line,) = talks.export(number, "jsonl").splitlines()
     assert json.loads(line)["citations"][0]["path"] == "hut.md"
+
+
+def test_one_is_cut_and_branched_with_its_beginning(kept: Library) -> None:
+    talks = kept.collection("hut").conversations
+    number = talks.add("How many panels?", ANSWER)
+    talks.add("And when?", ANSWER, number)
+    branch = talks.branch(number, 1)
+    talks.add("And who?", ANSWER, branch)
+    assert [question for question, _ in talks.get(branch).turns] == ["How many panels?", "And who?"]
+    assert [question for question, _ in talks.get(number).turns] == ["How many panels?", "And when?"]
+    talks.cut(number, 1)
+    assert [question for question, _ in talks.get(number).turns] == ["How many panels?"]
+    for reach in (lambda n: talks.cut(n, 0), lambda n: talks.branch(n, 0)):
+        with pytest.raises(NoSuchConversation):
+            reach(number + 100)

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from app.library import Library
-from app.server import create_app
-from app.settings import Settings
 from tests.conftest import SAMPLES
+from tests.ui.conftest import LONG, ROWS, Visit
 from ui.sanitise import rendered
 
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
-ROWS = "#documents tbody tr"
-LONG = "The keeper walks along the shore and looks at the sea again. " * 420
-"""About 6,000 tokens: a prefill of many seconds, to be stopped."""
 HOSTILE = """![x](http://127.0.0.2:9/leak?q=3) <img src='http://127.0.0.2:9/leak?q=4'>
 
 - in a list
@@ -49,93 +31,19 @@ an entity &#10;&#10;![x](http://127.0.0.2:9/leak?q=7) &#13;&#13;![x](http://127.
 """What a document may tell the model to print: the chat parses it as Markdown again after an empty line in HTML."""
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, default_model_path: Path) -> Iterator[str]:
-    """The address of a server over a fresh home."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "models").symlink_to(default_model_path.parent)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with Library(settings=Settings(home=home)) as library:
-        server = uvicorn.Server(uvicorn.Config(create_app(library), host="127.0.0.1", port=port, log_level="error"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-        server.should_exit = True
-        thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("The page's tests drive Chromium. Install it with: apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield launched
-        launched.close()
-
-
-class Visit:
-    """A person at the page; every request of the browser is noted."""
-
-    def __init__(self, browser: Browser, address: str) -> None:
-        self.page: Page = browser.new_page(viewport={"width": 1400, "height": 900})
-        self.requests: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
-        self.page.wait_for_function("document.querySelector('#collection input')?.value")  # the first look is loaded
-
-    def collection(self, name: str) -> None:
-        box = self.page.locator("#collection input")
-        box.fill(name)
-        box.press("Enter")
-        self.page.wait_for_timeout(300)
-        self.page.wait_for_selector("#documents .empty")
-
-    def upload(self, *paths: Path) -> None:
-        before = self.page.locator(ROWS).count()
-        self.page.set_input_files("#upload input[type=file]", [str(p) for p in paths])
-        self.page.wait_for_function(
-            f"n => document.querySelectorAll('{ROWS}').length === n", arg=before + len(paths), timeout=30_000
-        )
-
-    def ask(self, question: str) -> None:
-        self.page.fill("#question textarea", question)
-        self.page.click("#ask")
-
-    def look(self, name: str) -> None:
-        """Keep a screenshot where OMNIBUS_SCREENSHOTS names a folder."""
-        if folder := os.environ.get("OMNIBUS_SCREENSHOTS"):
-            self.page.wait_for_timeout(400)  # colours fade
-            self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
-
-
-@pytest.fixture
-def visit(browser: Browser, served: str) -> Iterator[Visit]:
-    made = Visit(browser, served)
-    yield made
-    outside = [url for url in made.requests if not url.startswith((served, "data:", "blob:"))]
-    made.page.close()
-    assert outside == []
-
-
 def test_upload_ask_stream_and_open_the_citation_at_its_line(visit: Visit) -> None:
     visit.collection("hut")
     visit.look("empty")
     visit.upload(SAMPLES / "handbook.md", SAMPLES / "booking.py")
-    visit.page.wait_for_selector("#plan .meter", timeout=60_000)
+    visit.page.wait_for_selector("#plan .stack", timeout=60_000)
     assert "Fits, read whole." in visit.page.inner_text("#plan")
     row = visit.page.locator(ROWS).filter(has_text="handbook.md").inner_text()
-    assert re.search(r"loaded\s+\d{3}$", row), "verdict and tokens"
+    assert re.search(r"loaded.*\s\d{3}$", row, re.DOTALL), "verdict and tokens"
     visit.look("uploaded")
     visit.ask("How many solar panels does the roof carry?")
     seen = set()
     while not visit.page.locator("a.cite").count():
-        seen.add(visit.page.inner_text("#status").split(" ")[0])
+        seen.update(str(visit.page.text_content("#status")).split()[:1])
         visit.page.wait_for_timeout(40)
         assert len(seen) < 10
     assert "Reading" in seen
@@ -148,7 +56,7 @@ def test_upload_ask_stream_and_open_the_citation_at_its_line(visit: Visit) -> No
     assert lines[number - 1] in visit.page.inner_text("#source tr.hit")
     assert visit.page.locator("#source tr.hit").is_visible()
     assert "exact quote" in visit.page.inner_text("#source .badge")
-    visit.page.wait_for_function("document.querySelector('#plan').innerText.includes('it has been read already')")
+    visit.page.wait_for_function("document.querySelector('#plan').innerText.includes('It has been read')")
     visit.look("cited")
     visit.page.evaluate("document.body.classList.add('dark')")
     visit.look("dark")
@@ -198,7 +106,7 @@ def test_leaving_a_dialogue_while_it_reads_leaves_nothing_of_it_behind(visit: Vi
     visit.page.wait_for_function("document.querySelectorAll('#chat .message').length === 0")
     visit.page.wait_for_timeout(3000)
     assert visit.page.locator("#chat .message").count() == 0
-    assert visit.page.inner_text("#status") == ""
+    assert not str(visit.page.text_content("#status")).strip()
     visit.collection("elsewhere")
     assert visit.page.locator("#chat .message").count() == 0
 
@@ -265,14 +173,18 @@ def test_a_conversation_is_there_after_a_reload_and_its_citations_still_open(vis
     visit.upload(SAMPLES / "handbook.md")
     visit.ask("Who is the warden of the hut?")
     visit.page.wait_for_selector("a.cite", timeout=90_000)
-    visit.page.wait_for_function("document.querySelector('#earlier input').value.includes('warden')")
+    visit.ready()
+    visit.page.click("#chat button[aria-label='Clear']")
+    visit.page.wait_for_function("document.querySelectorAll('#chat .message').length === 0")
     visit.page.reload()
-    visit.page.wait_for_function("document.querySelector('#collection input')?.value")
-    visit.page.fill("#collection input", "again")
-    visit.page.press("#collection input", "Enter")
     visit.page.wait_for_selector("#documents tbody tr")
-    visit.page.click("#earlier input")
-    visit.page.click("#earlier ul[role=listbox] li")
+    visit.tab("Conversations")
+    visit.page.fill("#find textarea, #find input", "ilse WARDEN nobody")
+    visit.page.press("#find textarea, #find input", "Enter")
+    visit.page.wait_for_function("document.querySelectorAll('#earlier label').length === 0")
+    visit.page.fill("#find textarea, #find input", "warden")
+    visit.page.press("#find textarea, #find input", "Enter")
+    visit.page.get_by_label("Who is the warden of the hut?").click()
     visit.page.wait_for_selector("a.cite")
     assert "Who is the warden" in visit.page.inner_text("#chat")
     visit.page.click("a.cite")
