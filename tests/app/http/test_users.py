@@ -286,11 +286,14 @@ def outcome(client: httpx.Client, session: str) -> str:
 @pytest.mark.parametrize(
     ("fn", "data"),
     [
-        ("plan", ["hut", None]),
+        ("plan", ["hut", None, "auto", 256]),
         ("choose", ["hut", None]),
-        ("earlier", ["hut", None]),
+        ("earlier", ["hut", None, ""]),
+        ("suggest", ["hut", None]),
+        ("watches", ["hut"]),
+        ("warm", ["hut"]),
         ("reopen", [1, "hut", None]),
-        ("respond", ["Which code?", "hut", None]),
+        ("respond", ["Which code?", "hut", None, "auto", "", 0, 16, ""]),
     ],
 )
 def test_a_hand_made_event_gives_nothing_of_another_users_collection(
@@ -311,8 +314,8 @@ def test_a_hand_made_event_gives_nothing_of_another_users_collection(
 
 def test_a_session_of_the_page_is_its_users_own(url: str, library: Library) -> None:
     with signed_in(url, "alice") as alice, signed_in(url, "bob") as bob:
-        assert event(alice, "open", [], "alices", library).status_code == 200
-        assert event(bob, "open", [], "alices", library).status_code == 403
+        assert event(alice, "open", [""], "alices", library).status_code == 200
+        assert event(bob, "open", [""], "alices", library).status_code == 403
         assert bob.get("/gradio_api/queue/data?session_hash=alices").status_code == 403
         assert bob.get("/gradio_api/heartbeat/alices").status_code == 403
         run = {"data": [], "fn_index": 0, "session_hash": "alices"}
