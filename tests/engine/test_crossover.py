@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,6 +39,28 @@ def test_measuring_really_runs_both_and_stops_once_auto_is_faster() -> None:
     assert all(s.ratio > GAIN for s in samples[:-1])
     assert all(0 < s.density <= 2 and s.dense_ms > 0 for s in samples)
     assert samples[-1].dense_ms > 0.5 * samples[0].dense_ms
+
+
+def test_a_slow_first_call_does_not_end_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels compiled for ten seconds would otherwise leave one length, and `auto` dense for ever."""
+    run, called = crossover._run, list[int]()
+
+    def slow_at_first(*arguments: Any) -> tuple[float, float]:
+        if not called:
+            time.sleep(0.7)
+        called.append(1)
+        return run(*arguments)
+
+    monkeypatch.setattr(crossover, "_run", slow_at_first)
+    monkeypatch.setattr(crossover, "GAIN", 0.0)
+    monkeypatch.setitem(crossover.BUDGET_S, "cpu", 0.6)
+    assert len(measure(replace(SHAPE, heads=2, kv_heads=1), 0.95, WINDOW)) == 3
+
+
+def test_a_longer_length_is_not_begun_once_the_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossover, "GAIN", 0.0)
+    monkeypatch.setitem(crossover.BUDGET_S, "cpu", 0.0)
+    assert [s.keys for s in measure(SHAPE, 0.95, WINDOW)] == [1024]
 
 
 def test_time_is_corrected_to_what_real_heads_need(monkeypatch: pytest.MonkeyPatch) -> None:
