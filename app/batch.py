@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from app.answer import Answer, AnswerStats, Citation
 from app.collection import Collection
 from app.errors import NoSuchCollection, explain
+from app.evidence import Evidence, gather, lead_in
 from app.planner import ModeChoice
 from app.planning import Prepared
 from app.scores import Scores, score
-from engine.batch import SLOTS, Reply
+from engine.batch import SLOTS, Choice, Reply
+from engine.choose import in_common
 from engine.engine import Context, Engine
 from engine.errors import Cancelled
 from engine.events import CancelToken
@@ -185,21 +187,21 @@ class _Group:
             yield from self._together(prepared, shared, sound)
 
     def _together(self, prepared: Prepared, context: Context, sound: Sequence[Question]) -> Iterator[BatchAnswer]:
+        # tails of all questions, answered ones too: what they share and how long they are is part of the computation
+        asked = {q.index: q for q in self._everything if q.fault is None and q.question.strip()}
+        tails = {index: self._tail(q) for index, q in asked.items()}
         fitting: list[Question] = []
-        tails: dict[int, list[int]] = {}
         for question in sound:
-            tail = self._tail(question)
             try:
-                self._engine.check_fits(len(context.tokens) + len(tail), self._sampling.max_new_tokens)
+                length = len(context.tokens) + len(tails[question.index])
+                self._engine.check_fits(length, self._sampling.max_new_tokens)
             except Exception as error:
                 yield failed(question, sentence_of(error))
                 continue
-            tails[question.index] = tail
             fitting.append(question)
-        asked = {q.index: q for q in fitting}
-        for reply in self._replies(context, fitting, tails):
+        for reply, found in self._replies(prepared, context, fitting, tails):
             question = asked[reply.index]
-            yield self._finished(question, replace(prepared, tail=tails[question.index]), context, reply)
+            yield self._finished(question, replace(prepared, tail=tails[question.index]), context, reply, found)
 
     def _alone(self, question: Question) -> BatchAnswer:
         """Answer one that reads passages of its own."""
@@ -209,32 +211,48 @@ class _Group:
             reply = self._reply(context, question, prepared.tail)
         except Exception as error:
             return failed(question, sentence_of(error))
-        return self._finished(question, prepared, context, reply)
+        return self._finished(question, prepared, context, reply, None)
 
-    def _replies(self, context: Context, questions: Sequence[Question], tails: dict[int, list[int]]) -> Iterator[Reply]:
-        """Decode behind the context: all together, or by itself what is the only question of its collection."""
+    def _replies(
+        self, prepared: Prepared, context: Context, questions: Sequence[Question], tails: dict[int, list[int]]
+    ) -> Iterator[tuple[Reply, Evidence | None]]:
+        """Decode behind the context: all together, or by itself what is the only question of its collection.
+
+        With each reply comes its evidence, if the model could choose among it.
+        """
         if self._slots == 1:
-            yield from (self._reply(context, question, tails[question.index]) for question in questions)
+            yield from ((self._reply(context, question, tails[question.index]), None) for question in questions)
             return
-        longest = self._longest_tail(context)
+        room = self._engine.model.window - len(context.tokens)
+        fit = [tail for tail in tails.values() if len(tail) + self._sampling.max_new_tokens <= room]
+        proof = lead_in(self._engine.model)
         for run in _runs(questions, by_index=self._sampling.temperature > 0):
+            gathered: dict[int, Evidence] = {}
+            first = run[0].index
+
+            def choice(
+                reply: Reply, run: list[Question] = run, gathered: dict[int, Evidence] = gathered
+            ) -> Choice | None:
+                question = run[reply.index - run[0].index]
+                found = gather(prepared.packed.entries, self._engine.model, question.question, reply.text)
+                gathered[reply.index] = found
+                used = len(tails[question.index]) + len(reply.token_ids) + len(proof)
+                several = len(found.candidates) > 1 and found.longest <= room - used
+                return Choice(proof, found.tokens) if several else None
+
             batch = self._engine.batch(
                 context,
                 [tails[q.index] for q in run],
                 sampling=self._sampling,
                 slots=self._slots,
-                longest=longest,
-                first_index=run[0].index,
+                longest=max(map(len, fit), default=0),
+                lead=min(in_common(min(fit), max(fit)), min(map(len, fit)) - 1),
+                choices=choice,
+                first_index=first,
                 cancel=self._cancel,
             )
             for reply in batch:
-                yield replace(reply, index=run[reply.index - run[0].index].index)
-
-    def _longest_tail(self, context: Context) -> int:
-        """Tokens of the longest question that fits, answered ones too: each slot has room for it."""
-        room = self._engine.model.window - len(context.tokens) - self._sampling.max_new_tokens
-        sound = (q for q in self._everything if q.fault is None and q.question.strip())
-        return max((n for q in sound if (n := len(self._tail(q))) <= room), default=0)
+                yield replace(reply, index=run[reply.index - first].index), gathered.get(reply.index)
 
     def _tail(self, question: Question) -> list[int]:
         return self._collection.frame(self._engine, question.question, ())[1]
@@ -254,11 +272,18 @@ class _Group:
     def _context(self, prepared: Prepared) -> Context:
         return self._collection.read(self._engine, prepared, self._cancel, None)
 
-    def _finished(self, question: Question, prepared: Prepared, context: Context, reply: Reply) -> BatchAnswer:
+    def _finished(
+        self, question: Question, prepared: Prepared, context: Context, reply: Reply, found: Evidence | None
+    ) -> BatchAnswer:
         if self._cancel is not None:
             self._cancel.raise_if_cancelled()
         text = reply.text.strip()
-        cited = self._collection.cite(self._engine, context, prepared, question.question, reply.text, self._cancel)
+        if found is not None and (reply.chosen is not None or len(found.candidates) < 2):
+            cited = found.cited(reply.chosen or 0)
+        else:  # its choice had no room beside others
+            cited = self._collection.cite(
+                self._engine, context, prepared, question.question, reply.text, reply.token_ids, self._cancel
+            )
         return BatchAnswer(
             question,
             text,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from app import prompt
 from app.answer import Answer, AnswerStats, Citation, Turn
-from app.citations import cite_sentence, quotes, resolve
 from app.conversations import Conversations
 from app.errors import NotAnswerable, UploadTooLarge
+from app.evidence import gather, lead_in
 from app.jobs import Job, OnJob
 from app.kept_kv import KeptKV
 from app.looked_at import looked_at
@@ -22,7 +22,6 @@ from app.planner import ModeChoice, Plan
 from app.planning import Planning, Prepared
 from app.reports import AddReport, Kept, WarmReport
 from app.rules import Rule, Rules, Ruling
-from app.sentences import rank, sentences
 from app.shelf import DocumentInfo, Shelf
 from app.snapshots import Snapshot, SnapshotInfo, Snapshots
 from app.source import SourceView, view
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from engine.store import Manifest
 
 LOG = logging.getLogger(__name__)
-CANDIDATES = 8
-"""Sentences among which the model chooses the one that proves its answer."""
 MEASURED_FROM = 256
 """Prefills of fewer tokens say little about the rate."""
 
@@ -354,7 +351,7 @@ class Collection:
             first = first or time.perf_counter() - started
             emit(piece)
         assert generation.stats is not None
-        citations = self.cite(engine, context, prepared, question, generation.text, cancel)
+        citations = self.cite(engine, context, prepared, question, generation.text, generation.token_ids, cancel)
         stats = AnswerStats(
             prompt_tokens=len(context.tokens) + len(prepared.tail),
             cached_tokens=context.stats.cached_tokens,
@@ -393,21 +390,14 @@ class Collection:
         prepared: Prepared,
         question: str,
         answer: str,
+        said: Sequence[int],
         cancel: CancelToken | None,
     ) -> tuple[Citation, ...]:
-        """Quotes of the answer resolved, then the sentence that the model picks as proof, verbatim."""
-        found = [resolve(quote, prepared.packed.entries) for quote in quotes(answer)]
-        pool = [s for entry in prepared.packed.entries for s in sentences(entry)]
-        candidates = rank(pool, question, answer, most=CANDIDATES)
-        if candidates:
-            pick = 0
-            encode = engine.model.encode_with_offsets
-            suffix = [*prepared.tail, *encode(answer.strip() + prompt.PROOF)[0]]
-            tokens = [encode(s.text)[0] for s in candidates]
-            room = engine.model.window - len(context.tokens) - len(suffix)
-            if len(candidates) > 1 and max(map(len, tokens)) <= room:
-                pick = engine.choose(context, suffix, tokens, cancel=cancel)
-            proof = cite_sentence(candidates[pick])
-            if (proof.path, proof.char_start) not in {(c.path, c.char_start) for c in found}:
-                found.append(proof)
-        return tuple(found)
+        """Quotes of the answer (`said` in tokens) resolved, then the sentence that the model picks as proof."""
+        found = gather(prepared.packed.entries, engine.model, question, answer)
+        suffix = [*prepared.tail, *said, *lead_in(engine.model)]
+        room = engine.model.window - len(context.tokens) - len(suffix)
+        pick = 0
+        if len(found.candidates) > 1 and found.longest <= room:
+            pick = engine.choose(context, suffix, found.tokens, cancel=cancel)
+        return found.cited(pick)

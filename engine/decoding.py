@@ -86,6 +86,7 @@ class Decoding:
         )  # fmt: skip
         self._tokens = torch.zeros(batch, dtype=torch.long, device=model.device)
         self._going = torch.zeros(batch, dtype=torch.int32, device=model.device)
+        self.led = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._logits: Tensor | None = None
 
@@ -103,6 +104,17 @@ class Decoding:
         )  # fmt: skip
         self.tails.take(slot, cache.length - self._prefix.length)
         return self._model.head(hidden[0, -1])
+
+    def lead(self, tokens: Sequence[int], *, cancel: CancelToken | None = None) -> None:
+        """Read, once, the tokens with which every sequence begins; `follow_lead` gives them to one."""
+        self.read(0, tokens, cancel=cancel)
+        self.led = len(tokens)
+        self.tails.keep_lead(self.led)
+
+    def follow_lead(self, slot: int) -> None:
+        """Let the slot's sequence begin with the lead, if there is one."""
+        if self.led:
+            self.tails.follow_lead(slot)
 
     @torch.inference_mode()
     def read_together(self, slots: Sequence[int], suffixes: Sequence[Sequence[int]]) -> Tensor:

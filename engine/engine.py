@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from engine.attention import Attending
-from engine.batch import SLOTS, Batch
+from engine.batch import SLOTS, Batch, Choices
 from engine.cache import KVCache
 from engine.choose import choose
 from engine.decoding import Decoding
@@ -200,13 +200,16 @@ class Engine:
         sampling: Sampling | None = None,
         slots: int = SLOTS,
         longest: int = 0,
+        lead: int = 0,
+        choices: Choices | None = None,
         first_index: int = 0,
         cancel: CancelToken | None = None,
     ) -> Batch:
         """The answers to many suffixes behind one context, decoded together; an iterable of Reply as they finish.
 
-        `first_index` numbers the first suffix, `longest` makes several such calls compute alike (see Batch). Raises
-        PromptTooLong before any work where one does not fit.
+        `first_index` numbers the first suffix, `longest` and `lead` make several such calls compute alike, `choices`
+        lets each answer be followed by a choice (see Batch). Raises PromptTooLong before any work where one does not
+        fit.
         """
         sampling = sampling or Sampling()
         longest = max(longest, *(len(suffix) for suffix in suffixes), 0)
@@ -218,6 +221,8 @@ class Engine:
             sampling=sampling,
             slots=slots,
             longest=longest,
+            lead=lead,
+            choices=choices,
             chunk_tokens=self.chunk_tokens,
             first_index=first_index,
             cancel=cancel,

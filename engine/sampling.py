@@ -63,4 +63,11 @@ class Sampler:
             ordered, order = probs.sort(descending=True)
             behind = ordered.cumsum(0) - ordered > s.top_p * ordered.sum()
             probs[order[behind]] = 0
-        return int(torch.multinomial(probs, 1, generator=self._generator))
+        return self._draw(probs)
+
+    def _draw(self, probs: Tensor) -> int:
+        """By the inverse of the sum: one random number, where torch.multinomial draws one for each word of the
+        vocabulary (1 ms for 49,152)."""
+        sums = probs.cumsum(0, dtype=torch.float64)
+        at = torch.rand(1, dtype=torch.float64, generator=self._generator) * sums[-1]
+        return min(int(torch.searchsorted(sums, at, right=True)), int(probs.nonzero()[-1]))

@@ -48,6 +48,7 @@ class Tails(Cache):  # type: ignore[misc]
         super().__init__(layers=[])
         shape = (layers, 2, batch, kv_heads, capacity, head_dim)
         self._data = torch.zeros(shape, dtype=dtype, device=device)
+        self._lead = self._data[:, :, 0, :, :0]
         self._each = torch.arange(batch, device=device)
         self.base = base
         self.lengths = [0] * batch
@@ -70,6 +71,16 @@ class Tails(Cache):  # type: ignore[misc]
     def fresh(self, slots: Sequence[int]) -> Fresh:
         """Empty sequences that are read together."""
         return Fresh(self._data, slots)
+
+    def keep_lead(self, tokens: int) -> None:
+        """What sequence 0 begins with is what others may begin with."""
+        self._lead = self._data[:, :, 0, :, :tokens].clone()
+
+    def follow_lead(self, b: int) -> None:
+        """Sequence b holds the lead and nothing else."""
+        tokens = self._lead.shape[3]
+        self._data[:, :, b, :, :tokens] = self._lead
+        self.take(b, tokens)
 
     def take(self, b: int, tokens: int) -> None:
         """Sequence b now holds so many tokens of its own."""

@@ -53,8 +53,12 @@ def _few(
         behind = torch.arange(longest) >= kv_lens.repeat_interleave(sizes.kv_heads).unsqueeze(1)
         scores.masked_fill_(behind.unsqueeze(1), -torch.inf)
         v = v.masked_fill(behind.unsqueeze(2), 0)  # whatever padding holds
-    lse = scores.logsumexp(-1, keepdim=True)
-    shares = scores.sub_(lse.masked_fill(lse == -torch.inf, 0)).exp_()
+    # the largest score and its share give the sum: a second pass of exponentials is as dear as the products
+    shares = scores.softmax(-1)
+    lse = scores.amax(-1, keepdim=True) - shares.amax(-1, keepdim=True).log()
+    if kv_lens is not None and int(kv_lens.min()) == 0:
+        empty = scores.amax(-1, keepdim=True) == -torch.inf
+        lse, shares = lse.masked_fill(empty, -torch.inf), shares.masked_fill(empty, 0)
     out = (shares.to(v.dtype) @ v).view(q.shape)
     mass = None
     if mass_block is not None:

@@ -1,8 +1,9 @@
 """A batch that is killed twice, and what asking together saves: `python -m tests.benchmarks.batch --out FILE`.
 
 So many questions over the sample documents on the default model. One run of `omnibus batch` is killed (SIGKILL) after a
-third and after two thirds of its rows and started again; another is left alone. Then as many of the questions as
-`--alone` says are asked one by one behind the warm prefix, in the same process as the run that was left alone.
+third and after two thirds of its rows and started again; another is left alone. What asking together saves is measured
+in turns: some questions together, then some of them one by one behind the warm prefix, `--rounds` times, by the clock
+and by the processor's time, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app.batch_file import run_batch
+from app.collection import Collection
 from app.library import Library
 from app.settings import Settings
 from engine import default_model
@@ -64,7 +67,36 @@ def killed_run(home: Path, file: Path, out: Path, options: list[str], marks: lis
     return found
 
 
-def measure(folder: Path, count: int, alone: int, limit: int) -> dict[str, Any]:
+def paired(hut: Collection, asked: list[str], sampling: Sampling, rounds: int, alone: int) -> dict[str, Any]:
+    """Seconds a question, together and one by one, in turns; medians, and the median of the rounds' ratios."""
+    seen: dict[str, list[tuple[float, float]]] = {"together": [], "one by one": []}
+    for turn in range(rounds):
+        some = asked[turn::rounds]
+        began = time.perf_counter(), time.process_time()
+        for _ in hut.ask_batch(some, sampling=sampling):
+            pass
+        seen["together"].append(_since(began, len(some)))
+        few = some[:: max(1, len(some) // alone)][:alone]
+        began = time.perf_counter(), time.process_time()
+        for question in few:
+            hut.ask(question, sampling=sampling)
+        seen["one by one"].append(_since(began, len(few)))
+    made: dict[str, Any] = {"rounds": rounds, "questions a round, together": len(asked) // rounds, "alone": alone}
+    for place, clock in enumerate(("wall", "processor")):
+        together, one_by_one = ([times[place] for times in seen[how]] for how in seen)
+        ratios = [b / a for a, b in zip(together, one_by_one, strict=True)]
+        made[f"{clock} s a question, together"] = round(statistics.median(together), 3)
+        made[f"{clock} s a question, one by one"] = round(statistics.median(one_by_one), 3)
+        made[f"{clock} ratio"] = round(statistics.median(ratios), 2)
+        made[f"{clock} ratios"] = [round(ratio, 2) for ratio in ratios]
+    return made
+
+
+def _since(began: tuple[float, float], questions: int) -> tuple[float, float]:
+    return (time.perf_counter() - began[0]) / questions, (time.process_time() - began[1]) / questions
+
+
+def measure(folder: Path, count: int, alone: int, rounds: int, limit: int, *, kills: bool) -> dict[str, Any]:
     """Everything once; the figures."""
     home, file = folder / "home", folder / "questions.jsonl"
     home.mkdir()
@@ -77,31 +109,32 @@ def measure(folder: Path, count: int, alone: int, limit: int) -> dict[str, Any]:
         hut = library.collection("hut")
         hut.add(SAMPLES / "handbook.md", SAMPLES / "booking.py")
         hut.warm()
+        made = {
+            **machine(library.engine.model),
+            "command": " ".join(["python -m tests.benchmarks.batch", *words()]),
+            "load": list(os.getloadavg()[:2]),
+            "saving": paired(hut, asked, sampling, rounds, alone),
+        }
+        if not kills:
+            return made
         started = time.perf_counter()
         run_batch(library, file, folder / "whole.jsonl", collection="hut", sampling=sampling)
-        together = count / (time.perf_counter() - started)
-        started = time.perf_counter()
-        for question in asked[:: max(1, count // alone)][:alone]:
-            hut.ask(question, sampling=sampling)
-        one_by_one = alone / (time.perf_counter() - started)
-        about = machine(library.engine.model)
+        undisturbed = time.perf_counter() - started
+    started = time.perf_counter()
     starts = killed_run(home, file, folder / "killed.jsonl", options, [count // 3, 2 * count // 3])
     rows = [json.loads(line) for line in (folder / "killed.jsonl").read_text().splitlines()]
+    same = (folder / "killed.jsonl").read_bytes() == (folder / "whole.jsonl").read_bytes()
     return {
-        **about,
-        "command": " ".join(["python -m tests.benchmarks.batch", *words()]),
-        "load": list(os.getloadavg()[:2]),
+        **made,
         "questions": count,
         "rows": len(rows),
         "different indices": len({row["index"] for row in rows}),
         "rows found by each start": starts,
         "errors": sum(row["error"] is not None for row in rows),
-        "identical to the run left alone": (folder / "killed.jsonl").read_bytes()
-        == (folder / "whole.jsonl").read_bytes(),
+        "identical to the run left alone": same,
         "answer tokens": sum(row["answer_tokens"] or 0 for row in rows),
-        "questions a second, together": round(together, 3),
-        "questions a second, one by one": round(one_by_one, 3),
-        "ratio": round(together / one_by_one, 2),
+        "seconds, left alone": round(undisturbed, 1),
+        "seconds, killed twice, three starts": round(time.perf_counter() - started, 1),
     }
 
 
@@ -109,15 +142,22 @@ def main() -> None:
     """Measure, print, write; exit code 1 where a row is lost, doubled or another one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--questions", type=int, default=500)
-    parser.add_argument("--alone", type=int, default=40)
+    parser.add_argument("--alone", type=int, default=8, help="questions asked one by one in each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-kills", action="store_true", help="only what asking together saves")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        made = measure(Path(folder), arguments.questions, arguments.alone, arguments.tokens)
+        made = measure(
+            Path(folder), arguments.questions, arguments.alone, arguments.rounds, arguments.tokens,
+            kills=not arguments.no_kills,
+        )  # fmt: skip
     print(json.dumps(made, indent=1))
     if arguments.out:
         arguments.out.write_text(json.dumps(made, indent=1) + "\n")
+    if arguments.no_kills:
+        return
     count = arguments.questions
     sound = made["identical to the run left alone"] and made["rows"] == made["different indices"] == count
     sys.exit(0 if sound else 1)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.batch import CHOICE_TOKENS, Choice, Reply
+from engine.choose import most_fed
 from engine.engine import Context, Engine
 from engine.errors import Cancelled, PromptTooLong
 from engine.events import CancelToken
@@ -90,3 +92,34 @@ def test_the_context_is_as_it_was_before(engine: Engine, context: Context) -> No
     after = [k for k, _ in context.cache.span(0, len(PREFIX))]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert context.cache.length == len(PREFIX)
+
+
+def test_a_choice_behind_an_answer_is_the_one_made_alone(engine: Engine, context: Context) -> None:
+    candidates = [[100 + 37 * (n // 2), 7, 8, 200 + n, 5] for n in range(1000)]
+    assert most_fed(candidates) == 3
+
+    def choices(reply: Reply) -> Choice:
+        return Choice([11, 900 + 50 * reply.index], candidates)
+
+    replies = list(engine.batch(context, QUESTIONS, sampling=LIMIT, slots=4, choices=choices))
+    assert len(replies) == len(QUESTIONS)
+    for reply in replies:
+        assert list(reply.token_ids) == alone(engine, context, QUESTIONS[reply.index], LIMIT)
+        behind = [*QUESTIONS[reply.index], *reply.token_ids, *choices(reply).lead_in]
+        assert reply.chosen == engine.choose(context, behind, candidates)
+    assert len({reply.chosen for reply in replies}) > 1
+
+
+def test_a_choice_without_room_is_left_to_the_caller(engine: Engine, context: Context) -> None:
+    long = [[*range(100, 100 + CHOICE_TOKENS), last] for last in (1, 2)]
+    replies = list(engine.batch(context, QUESTIONS[:2], sampling=LIMIT, slots=2, choices=lambda _: Choice([11], long)))
+    assert [reply.chosen for reply in replies] == [None, None]
+
+
+def test_what_all_questions_begin_with_is_read_once(engine: Engine, context: Context) -> None:
+    lead = [21, 22, 23, 24]
+    asked = [[*lead, *question] for question in QUESTIONS]
+    for reply in engine.batch(context, asked, sampling=LIMIT, slots=3, lead=len(lead)):
+        assert list(reply.token_ids) == alone(engine, context, asked[reply.index], LIMIT)
+    with pytest.raises(ValueError, match="begin with the same 5 tokens"):
+        engine.batch(context, asked, sampling=LIMIT, lead=5)

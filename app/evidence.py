@@ -1,0 +1,51 @@
+"""Evidence: what an answer quotes, and the sentences among which the model picks the one that proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app import prompt
+from app.answer import Citation
+from app.citations import cite_sentence, quotes, resolve
+from app.sentences import Sentence, rank, sentences
+from engine.model import LanguageModel
+from ingest import PackedEntry
+
+CANDIDATES = 8
+"""Sentences among which the model chooses the one that proves its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Quotes already resolved; candidates as sentences and as token ids, in the order of their rank."""
+
+    quoted: tuple[Citation, ...]
+    candidates: tuple[Sentence, ...]
+    tokens: tuple[tuple[int, ...], ...]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest candidate."""
+        return max(map(len, self.tokens), default=0)
+
+    def cited(self, pick: int) -> tuple[Citation, ...]:
+        """The quotes, then the candidate picked, verbatim."""
+        if not self.candidates:
+            return self.quoted
+        proof = cite_sentence(self.candidates[pick])
+        known = {(c.path, c.char_start) for c in self.quoted}
+        return self.quoted if (proof.path, proof.char_start) in known else (*self.quoted, proof)
+
+
+def gather(entries: Sequence[PackedEntry], model: LanguageModel, question: str, answer: str) -> Evidence:
+    """Evidence for an answer from what the prompt held."""
+    pool = [s for entry in entries for s in sentences(entry)]
+    found = rank(pool, question, answer, most=CANDIDATES)
+    tokens = tuple(tuple(model.encode_with_offsets(s.text)[0]) for s in found)
+    return Evidence(tuple(resolve(quote, entries) for quote in quotes(answer)), tuple(found), tokens)
+
+
+def lead_in(model: LanguageModel) -> list[int]:
+    """Token ids that stand between an answer and the sentence that proves it."""
+    return list(model.encode_with_offsets(prompt.PROOF)[0])
