@@ -21,8 +21,6 @@ app = typer.Typer(help="Measure answers, policies and the effective window of a 
 
 QUICK_SUITES, QUICK_LENGTHS = ["needle#1", "needle#3", "passkey", "perplexity/prose"], [512, 1024]
 """What --quick asks: a few minutes without a GPU."""
-WINDOW_SUITES = ["needle", "facts"]
-GOOD = 0.9
 
 
 @app.callback(invoke_without_command=True)
@@ -122,25 +120,43 @@ def window(
     from engine.evaluation.evaluate import Plan
     from engine.evaluation.evaluate import evaluate as run
     from engine.evaluation.summary import ALL
+    from engine.evaluation.window import SUITES, Window, window_of
     from engine.measured import remember_window
 
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model
-        best, length = 0, 512
+        scores: list[tuple[int, float]] = []
+        found, length = Window(None, None), 512
         while length <= min(most, loaded.window):
-            plan = Plan(tuple(WINDOW_SUITES), (length,), ("dense",), rounds)
+            plan = Plan(SUITES, (length,), ("dense",), rounds)
             result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
             (row,) = [r for r in result.rows if (r.suite, r.length, r.variant) == (ALL, length, "dense")]
-            right = row.score or 0.0
-            out.print(f"{length:,} tokens: {right:.0%} of {row.questions} answers right", markup=False)
-            if right < GOOD:
+            scores.append((length, row.score or 0.0))
+            low, high = row.interval or (0.0, 1.0)
+            out.print(
+                f"{length:,} tokens: {row.score:.0%} of {row.questions} answers right (95 %: {low:.0%} to {high:.0%})",
+                markup=False,
+            )
+            found = window_of(scores)
+            if length not in (found.effective, found.relative):
                 break
-            best, length = length, 2 * length
-        if best:
-            place = remember_window(lib.settings.home, loaded.name, best)
-            out.print(f"The effective window of {loaded.name} is {best:,} tokens; kept in {place}.", markup=False)
+            length *= 2
+        kept = {"model": loaded.name, "scores": scores, "effective": found.effective, "relative": found.relative}
+        (to / "window.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        if found.effective:
+            place = remember_window(lib.settings.home, loaded.name, found.effective)
+            said = f"The effective window of {loaded.name} is {found.effective:,} tokens; kept in {place}."
         else:
-            out.print(f"{loaded.name} answers fewer than nine in ten at 512 tokens; nothing was changed.", markup=False)
+            said = (
+                f"{loaded.name} answers fewer than nine in ten at 512 tokens: it has no effective window, and the "
+                f"{loaded.effective_window:,} tokens that are heeded now were not changed."
+            )
+        beside = (
+            f"Nine tenths of what it answers at 512 it answers up to {found.relative:,} tokens"
+            if (found.relative)
+            else "At 512 tokens it answers nothing"
+        )
+        out.print(f"{said}\n{beside}; that is said for comparison only.", markup=False)
 
 
 def frame_of(model: LanguageModel) -> Frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,25 @@ def test_a_damaged_file_of_measurements_is_no_hindrance(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "measured.json").write_text("{")
     assert measured(tmp_path) == {}
+
+
+def test_the_window_is_kept_only_where_nine_in_ten_are_right(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = (home / "models").resolve()
+    (home / "models").unlink()
+    (home / "models").mkdir()
+    for file in kept.iterdir():
+        if file.name != "measured.json":
+            (home / "models" / file.name).symlink_to(file)
+    monkeypatch.setenv("OMNIBUS_HOME", str(home))
+    run = CliRunner().invoke(app, ["eval", "window", "--most", "512", "--rounds", "1", "--out", str(tmp_path / "w")])
+    assert run.exit_code == 0, run.output
+    found = json.loads((tmp_path / "w" / "window.json").read_text())
+    ((length, score),) = found["scores"]
+    assert length == 512
+    assert f"512 tokens: {score:.0%} of 10 answers right" in run.output
+    assert found["relative"] == (512 if score else None)
+    assert found["effective"] == (512 if score >= 0.9 else None)
+    assert measured(home) == ({"smollm2-135m": {"effective_window": 512}} if score >= 0.9 else {})
+    assert "for comparison only" in run.output

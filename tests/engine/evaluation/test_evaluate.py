@@ -64,21 +64,26 @@ def test_random_blocks_are_found_out(default_language_model: LanguageModel, tmp_
 def test_kv_restored_one_position_off_is_found_out(
     default_language_model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Keys one slot beside their values. (Both moved together would be the same attention: the order of keys is none of
+    its business, as their positions are in them.)"""
     right = variants.restored
 
     def shifted(engine: Engine, tokens: list[int], density: float | None, recall: float | None) -> Context:
         context = right(engine, tokens, density, recall)
-        for keys, values in context.cache.span(0, len(tokens)):
+        for keys, _ in context.cache.span(0, len(tokens)):
             keys.copy_(keys.roll(1, dims=-2))
-            values.copy_(values.roll(1, dims=-2))
         return context
 
     whole = Variant("dense@raw", Dense(), "raw")
-    assert rows_of(default_language_model, tmp_path / "right", whole)["dense@raw"].drift == 0.0
+    good = rows_of(default_language_model, tmp_path / "right", whole)["dense@raw"]
+    assert (good.agreement, good.drift, good.less) == (1.0, 0.0, 0.0)
+    assert good.score is not None
+    assert good.score > 0
     monkeypatch.setattr(variants, "restored", shifted)
     wrong = rows_of(default_language_model, tmp_path / "wrong", whole)["dense@raw"]
-    assert wrong.drift is not None
-    assert wrong.drift > 0.005
+    assert wrong.agreement is not None
+    assert wrong.agreement < 0.5
+    assert wrong.score == 0.0
 
 
 def test_a_stopped_run_goes_on_and_the_report_asks_no_other_page(
