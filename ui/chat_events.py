@@ -40,7 +40,9 @@ class ChatEvents:
 
     def open(self, tab: str, request: gr.Request) -> tuple[Any, ...]:
         """The first look, or what this tab showed before it was loaded again: collection, documents, plan, chat."""
-        say, kept = Texts.of(request), self._tabs.find(self._viewed.person(request), tab)
+        person = self._viewed.person(request)
+        tab = tab and f"{person}\n{tab}"  # the browser says it: another user's is another tab
+        say, kept = Texts.of(request), self._tabs.find(person, tab)
         names = self._shelf.names(request)
         name, dialogue = kept or (names[0] if names else DEFAULT, Dialogue(tab))
         if name not in names and kept:
