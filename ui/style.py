@@ -106,9 +106,12 @@ ul.legend li::before { content: ""; display: inline-block; width: 10px; height: 
 .legend li { color: var(--body-text-color); }
 .legend .part-0::before { background: #0f766e; } .legend .part-1::before { background: #b45309; }
 .legend .part-2::before { background: #57534e; }
-.dark .stack .part-0, .dark .legend .part-0::before { background: #2dd4bf; }
-.dark .stack .part-1, .dark .legend .part-1::before { background: #f59e0b; }
-.dark .stack .part-2, .dark .legend .part-2::before { background: #a8a29e; }
+.dark .stack .part-0 { background: #2dd4bf; }
+.dark .legend .part-0::before { background: #2dd4bf; }
+.dark .stack .part-1 { background: #f59e0b; }
+.dark .legend .part-1::before { background: #f59e0b; }
+.dark .stack .part-2 { background: #a8a29e; }
+.dark .legend .part-2::before { background: #a8a29e; }
 ol.places li { padding: 0 !important; }
 ol.places li, .share { display: grid; grid-template-columns: minmax(0, 1fr) 30% 3.4em; gap: 10px; align-items: center;
   margin: 3px 0 !important; font-size: .82rem;
@@ -124,11 +127,14 @@ ol.places a { overflow-wrap: anywhere; color: #0f766e !important; }
 .stack .ctx-history, .legend .ctx-history::before { background: #7c3aed; }
 .stack .ctx-reserve, .legend .ctx-reserve::before { background: #b45309; }
 .legend .ctx-free::before { background: var(--border-color-primary) !important; }
-.dark .stack .ctx-system, .dark .legend .ctx-system::before { background: #a8a29e; }
-.dark .stack :is(.ctx-corpus, .ctx-passages), .dark .legend :is(.ctx-corpus, .ctx-passages)::before {
-  background: #2dd4bf; }
-.dark .stack .ctx-history, .dark .legend .ctx-history::before { background: #a78bfa; }
-.dark .stack .ctx-reserve, .dark .legend .ctx-reserve::before { background: #f59e0b; }
+.dark .stack .ctx-system { background: #a8a29e; }
+.dark .legend .ctx-system::before { background: #a8a29e; }
+.dark .stack :is(.ctx-corpus, .ctx-passages) { background: #2dd4bf; }
+.dark .legend :is(.ctx-corpus, .ctx-passages)::before { background: #2dd4bf; }
+.dark .stack .ctx-history { background: #a78bfa; }
+.dark .legend .ctx-history::before { background: #a78bfa; }
+.dark .stack .ctx-reserve { background: #f59e0b; }
+.dark .legend .ctx-reserve::before { background: #f59e0b; }
 .plan .meter-stack { margin-top: 8px; }
 .plan .legend { font-size: .8rem; margin: 4px 0 6px !important; font-variant-numeric: tabular-nums; }
 .state { display: inline-block; padding: 1px 9px; border-radius: 999px; font-weight: 600; font-size: .8rem;
@@ -166,6 +172,9 @@ div.documents .excluded > td:first-child > a, div.documents .excluded > td:not(:
 #earlier label { overflow-wrap: anywhere; } #model .wrap { flex-direction: column; }
 #middle { gap: 10px; }
 :is(#suggestions, #status, #watches, #plan, #exports, #who):not(:has(> * > *, > .html-container > *)) { display: none; }
+button[role=tab].selected { color: #0f766e !important; }
+.dark button[role=tab].selected { color: #5eead4 !important; }
+#chat .message, #chat .message * { opacity: 1 !important; }
 p.keys { font-size: .82rem; color: var(--body-text-color-subdued); margin: 0; }
 #who form { display: flex; gap: 10px; align-items: baseline; justify-content: flex-end; font-size: .85rem; }
 #who button { text-decoration: underline; color: #0f766e; padding: 4px; }
