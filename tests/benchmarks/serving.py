@@ -154,6 +154,7 @@ def measure(home: Path, model: str, clients: int, minutes: float, tokens: int, q
         "errors in the log": faults,
         "ttft p50 s": round(cuts[49], 2),
         "ttft p99 s": round(cuts[98], 2),
+        "memory each half minute MB": [round(mb) for _, mb in seen.memory[:: round(30 / LOOK_S)]],
         "memory after warm-up MB": round(warm[0]),
         "memory at the end MB": round(warm[-1]),
         "memory at most MB": round(max(warm)),

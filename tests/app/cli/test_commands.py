@@ -45,7 +45,9 @@ def test_a_folder_is_added_listed_planned_and_asked(home: Path) -> None:
     answer = json.loads(omnibus(home, "ask", "Who is the warden of the hut?", "-c", "hut", "--json").stdout)
     assert answer["citations"][0]["line_start"] == 8
     assert answer["stats"]["cached_tokens"] > plan["corpus_tokens"]
-    assert omnibus(home, "rm", "-c", "hut").returncode == 0
+    removed = omnibus(home, "rm", "-c", "hut", "--json")
+    assert removed.returncode == 0
+    assert json.loads(removed.stdout) == {"collection": "hut", "removed": None}
     assert "no collection yet" in omnibus(home, "ls").stdout
 
 
