@@ -10,7 +10,7 @@ from app.answer import Answer, AnswerStats
 from app.errors import NotAnswerable
 from app.stream import AnswerStream, Event
 from engine.events import CancelToken
-from engine.model import Message
+from engine.frame import Message
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:

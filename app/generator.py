@@ -24,7 +24,7 @@ from app.sentences import rank, sentences
 from app.stream import AnswerStream, Event
 from app.wire import RemoteError, Wire, until_cancelled
 from engine.events import CancelToken
-from engine.model import Message
+from engine.frame import Message
 from engine.sampling import Sampling
 
 if TYPE_CHECKING:

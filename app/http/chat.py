@@ -18,7 +18,7 @@ from app.http.logprobs import of_chat
 from app.http.schemas import ChatMessage, ChatRequest
 from app.http.viewed import library_of
 from app.stream import AnswerStream
-from engine.model import Message
+from engine.frame import Message
 
 router = APIRouter(tags=["OpenAI"])
 

@@ -25,7 +25,7 @@ from app.answer import Answer
 from app.completion import complete, converse
 from app.library import Library
 from app.stream import AnswerStream
-from engine.model import Message
+from engine.frame import Message
 from engine.sampling import Sampling
 
 SAMPLED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")

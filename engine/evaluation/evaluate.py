@@ -21,7 +21,8 @@ from engine.evaluation.runner import OnTask, Runner, prompt_of
 from engine.evaluation.summary import Row, summarise
 from engine.evaluation.task import Frame, Turn
 from engine.evaluation.variant import variant_by_name
-from engine.model import LanguageModel, Message
+from engine.frame import Message
+from engine.model import LanguageModel
 
 VERSION = 1
 """Raise it when suites or templates change: other questions give other results."""

@@ -17,7 +17,8 @@ import torch
 
 from engine.decoding import Decoding
 from engine.engine import Engine
-from engine.model import LanguageModel, Message
+from engine.frame import Message
+from engine.model import LanguageModel
 from engine.provenance import Heads, Provenance
 from engine.retrieval_heads import Needle, best_heads, retrieval_scores
 from tests.texts import long_text

@@ -12,7 +12,8 @@ from engine.detokenize import Detokenizer
 from engine.engine import Engine
 from engine.errors import Cancelled, PromptTooLong
 from engine.events import CancelToken
-from engine.model import LanguageModel, Message
+from engine.frame import Message
+from engine.model import LanguageModel
 from engine.sampling import Sampler, Sampling
 
 PROMPT = "The lighthouse keeper wrote in the log that the lamp"

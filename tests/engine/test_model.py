@@ -11,7 +11,8 @@ import pytest
 
 from engine import default_model
 from engine.errors import DownloadFailed, EngineError, ModelLoadError, ModelNotFound
-from engine.model import LanguageModel, Message
+from engine.frame import Message
+from engine.model import LanguageModel
 
 
 def test_the_default_model_says_what_it_can_use(default_language_model: LanguageModel) -> None:

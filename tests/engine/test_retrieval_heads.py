@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from engine.engine import Engine
-from engine.model import LanguageModel, Message
+from engine.frame import Message
+from engine.model import LanguageModel
 from engine.retrieval_heads import best_heads
 from engine.sampling import Sampling
 

@@ -1,0 +1,83 @@
+"""Batches: samples of one length side by side, made by processes of their own ahead of the training."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+
+from app.reader import samples
+from app.reader.sources import Source
+from engine.reader.train import Batch
+
+LENGTHS = {512: 2, 1024: 4, 2048: 5, 4096: 6, 8192: 7, 16384: 6, 32768: 4}
+"""Tokens of a sample, and in which share of the steps."""
+TEXT, PLAIN = 0.06, 0.03
+"""Shares of the steps that go on with real text, or answer plain instructions as the base model did."""
+
+
+class Maker:
+    """Makes the batch of a step for a process: the same numbers always give the same batch."""
+
+    def __init__(
+        self, place: Path, sources: Sequence[Source], replies: Sequence[tuple[str, str]], *, tokens: int, seed: int,
+        longest: int,
+    ) -> None:  # fmt: skip
+        from transformers import AutoTokenizer
+
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(place)
+        self._sources, self._replies, self._tokens, self._seed = sources, replies, tokens, seed
+        self._lengths = {length: share for length, share in LENGTHS.items() if length <= min(longest, tokens)}
+
+    def __call__(self, step: int, rank: int) -> tuple[Any, Any]:
+        """ids and weights [B, L] of a step; every process gets samples of one kind and length."""
+        chance = Random(f"{self._seed}/{step}")
+        length = chance.choices([*self._lengths], [*self._lengths.values()])[0]
+        kind = chance.random()
+        if kind < PLAIN and self._replies:
+            length = min(self._lengths)
+        random = Random(f"{self._seed}/{step}/{rank}")
+        made = [self._sample(kind, random, length) for _ in range(max(1, self._tokens // length))]
+        ids = np.zeros((len(made), length), dtype=np.int32)
+        weights = np.zeros((len(made), length), dtype=np.float32)
+        for row, sample in enumerate(made):
+            ids[row, : len(sample.ids)] = sample.ids
+            weights[row, : len(sample.ids)] = sample.weights
+        return ids, weights
+
+    def _sample(self, kind: float, random: Random, length: int) -> samples.Sample:
+        if kind < PLAIN and self._replies:
+            return samples.plain(self._replies, random, self._tokenizer, length)
+        if kind < PLAIN + TEXT:
+            return samples.text(self._sources, random, self._tokenizer, length)
+        return samples.asked(self._sources, random, self._tokenizer, length)
+
+
+_maker: Maker | None = None
+
+
+def _call(numbers: tuple[int, int]) -> tuple[Any, Any]:
+    assert _maker is not None
+    return _maker(*numbers)
+
+
+def batches(maker: Maker, step: int, steps: int, *, rank: int, workers: int) -> Iterator[Batch]:
+    """The batches from a step on; with `workers`, made ahead by so many processes."""
+    global _maker
+    _maker = maker  # what forked processes inherit
+    numbers = ((n, rank) for n in range(step, steps))
+    if not workers:
+        yield from (_batch(*maker(*n)) for n in numbers)
+        return
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        for made in pool.imap(_call, numbers):
+            yield _batch(*made)
+
+
+def _batch(ids: Any, weights: Any) -> Batch:
+    return Batch(torch.from_numpy(ids).long(), torch.from_numpy(weights))

@@ -1,0 +1,131 @@
+"""Samples: token ids in our own prompt form, with the weight that each token has in the loss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import prompt
+from app.answer import Turn
+from app.reader import templates
+from app.reader.corpus import Corpus, cut
+from app.reader.sources import Source
+from app.reader.tasks import MAKERS, Ask, functions
+from engine.frame import frame
+from ingest.document import Document, Verdict
+from ingest.pack import pack, whole
+
+FIRST = 3.0
+"""What the first answer behind a corpus counts: later ones have seen how answers look."""
+LED = 0.12
+"""Share of the answers that are made to begin in some way."""
+END = "<|im_end|>"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """ids[i] is to be predicted from those before it and counts weights[i] in the loss."""
+
+    ids: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+def document(path: str, text: str, *, code: bool = False) -> Document:
+    """A document of a generated corpus."""
+    return Document(path, "", path, "code" if code else "text", path, text, Verdict("loaded"))
+
+
+def prompt_ids(tokenizer: Any, corpus: Corpus, fence: str) -> list[int]:
+    """The corpus packed as the product packs it."""
+
+    def encode(text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        made = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        return made.input_ids, made.offset_mapping
+
+    documents = [document(p.path, p.text, code=p.code) for p in sorted(corpus.parts, key=lambda p: p.path.encode())]
+    return [int(i) for i in pack(whole(documents), encode, fence=fence).token_ids]
+
+
+def dialogue(tokenizer: Any, corpus: Corpus, asks: Sequence[Ask], longest: int) -> Sample | None:
+    """A corpus and a dialogue over it, as many turns as fit; None where not even one does."""
+    fence = f"{corpus.random.getrandbits(32):08x}"
+    packed = prompt_ids(tokenizer, corpus, fence)
+    head, _ = turn_ids(tokenizer, asks[0], ())
+    ids: list[int] = [*head, *packed]
+    weights = [0.0] * len(ids)
+    history: list[Turn] = []
+    before = 0
+    for number, ask in enumerate(asks):
+        _, tail = turn_ids(tokenizer, ask, history)
+        said = [
+            *tokenizer(ask.reply, add_special_tokens=False).input_ids,
+            *tokenizer(END, add_special_tokens=False).input_ids,
+        ]
+        asked = tail[before:]
+        given = len(tokenizer(ask.lead, add_special_tokens=False).input_ids) if ask.lead else 0
+        if len(ids) + len(asked) + len(said) > longest:
+            break
+        ids += [*asked, *said]
+        weights += [0.0] * len(asked) + [0.0] * given
+        weights += [FIRST if number == 0 else 1.0] * (len(said) - given)
+        before = len(tail) + len(said)
+        history.append(Turn(ask.question, ask.reply))
+    if not history:
+        return None
+    return Sample(np.asarray(ids, dtype=np.int32), np.asarray(weights, dtype=np.float32))
+
+
+def turn_ids(tokenizer: Any, ask: Ask, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
+    """Ids before the corpus and behind it, as the product asks."""
+    return frame(tokenizer, prompt.messages(ask.question, history, brief=True), system=prompt.SYSTEM)
+
+
+def asked(sources: Sequence[Source], random: Random, tokenizer: Any, longest: int) -> Sample:
+    """One sample of questions over documents with at most so many tokens."""
+    while True:
+        count = min(32, max(2, int(longest**0.5 / 5)))
+        room = int(longest * random.uniform(0.6, 1.0)) - 90 * count
+        corpus = cut(sources, random, max(120, room), code=random.choice((0.0, 0.0, 0.1, 0.5)))
+        asks: list[Ask] = []
+        for make, share in MAKERS.items():
+            if random.random() < share and (make is not functions or any(p.code for p in corpus.parts)):
+                asks += make(corpus, random.randrange(1, count + 1))
+        text = re.sub(r"\s+", " ", corpus.text)
+        asks = [ask for ask in asks if all(re.sub(r"\s+", " ", q) in text for q in ask.quotes)]
+        asks = [
+            replace(a, lead=random.choice(templates.LEADS)) if a.quotes and random.random() < LED else a for a in asks
+        ]
+        random.shuffle(asks)
+        if asks and (made := dialogue(tokenizer, corpus, asks[:count], longest)) is not None:
+            return made
+
+
+def text(sources: Sequence[Source], random: Random, tokenizer: Any, longest: int) -> Sample:
+    """Real text to go on with, an eighth of its tokens counted: what the model knew it should keep."""
+    corpus = cut(sources, random, longest, code=random.choice((0.0, 0.0, 1.0)))
+    ids = tokenizer(corpus.text, add_special_tokens=False).input_ids[:longest]
+    counted = np.asarray([random.random() < 0.125 for _ in ids], dtype=np.float32)
+    return Sample(np.asarray(ids, dtype=np.int32), counted)
+
+
+def plain(replies: Sequence[tuple[str, str]], random: Random, tokenizer: Any, longest: int) -> Sample:
+    """An instruction without documents, and what the base model said to it."""
+    question, reply = random.choice(replies)
+    turns = [{"role": "user", "content": question}]
+    head = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(head, add_special_tokens=False).input_ids
+    said = tokenizer(reply + END, add_special_tokens=False).input_ids
+    whole = [*ids, *said][:longest]
+    weights = ([0.0] * len(ids) + [1.0] * len(said))[:longest]
+    return Sample(np.asarray(whole, dtype=np.int32), np.asarray(weights, dtype=np.float32))
+
+
+def instructions(random: Random, count: int) -> list[str]:
+    """Plain instructions without documents."""
+    return [random.choice(templates.PLAIN).format(topic=random.choice(templates.TOPICS)) for _ in range(count)]
