@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from app.library import Library
 from app.settings import Settings
 from tests.app.serving import listening
 
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
 PASSWORD = "correct horse battery"
 ELSEWHERE = "http://127.0.0.2:9"
 HOSTILE = (
@@ -42,22 +37,11 @@ def url(tmp_path_factory: pytest.TempPathFactory, default_model_path: Path) -> I
             yield address
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("The page's tests drive Chromium. Install it with: apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield launched
-        launched.close()
-
-
 class Person:
     """Somebody with a browser of its own, in which every request is noted."""
 
-    def __init__(self, chromium: Browser, url: str, name: str) -> None:
-        self.context = chromium.new_context(locale="en-GB", viewport={"width": 1400, "height": 900})
+    def __init__(self, browser: Browser, url: str, name: str) -> None:
+        self.context = browser.new_context(locale="en-GB", viewport={"width": 1400, "height": 900})
         self.page: Page = self.context.new_page()
         self.url, self.requests = url, list[str]()
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -80,8 +64,8 @@ class Person:
         assert outside == []
 
 
-def test_two_users_do_not_meet_each_others_collections_or_conversations(chromium: Browser, url: str) -> None:
-    alice, bob = Person(chromium, url, "alice"), Person(chromium, url, "bob")
+def test_two_users_do_not_meet_each_others_collections_or_conversations(browser: Browser, url: str) -> None:
+    alice, bob = Person(browser, url, "alice"), Person(browser, url, "bob")
     try:
         assert alice.page.input_value("#collection input") == "hut"
         assert bob.page.input_value("#collection input") == "shore"
@@ -107,8 +91,8 @@ def test_two_users_do_not_meet_each_others_collections_or_conversations(chromium
         bob.leave()
 
 
-def test_what_a_document_tells_to_fetch_is_quoted_and_never_fetched(chromium: Browser, url: str) -> None:
-    alice = Person(chromium, url, "alice")
+def test_what_a_document_tells_to_fetch_is_quoted_and_never_fetched(browser: Browser, url: str) -> None:
+    alice = Person(browser, url, "alice")
     try:
         alice.ask("What does the safe of the hut open with?")
         alice.page.wait_for_function("document.querySelector('#chat').innerText.includes('leak?q=1')")
@@ -122,8 +106,8 @@ def test_what_a_document_tells_to_fetch_is_quoted_and_never_fetched(chromium: Br
         alice.leave()
 
 
-def test_the_policy_stops_an_image_even_if_it_came_to_be(chromium: Browser, url: str) -> None:
-    alice = Person(chromium, url, "alice")
+def test_the_policy_stops_an_image_even_if_it_came_to_be(browser: Browser, url: str) -> None:
+    alice = Person(browser, url, "alice")
     blocked: list[str] = []
     alice.page.on("console", lambda message: blocked.append(message.text))
     alice.page.evaluate(f"document.body.insertAdjacentHTML('beforeend', '<img src=\"{ELSEWHERE}/leak?q=3\">')")
@@ -132,16 +116,16 @@ def test_the_policy_stops_an_image_even_if_it_came_to_be(chromium: Browser, url:
     assert any("Content Security Policy" in text and "leak?q=3" in text for text in blocked)
 
 
-def test_a_reader_has_no_field_for_files_and_an_admin_has(chromium: Browser, url: str) -> None:
+def test_a_reader_has_no_field_for_files_and_an_admin_has(browser: Browser, url: str) -> None:
     for name, there in (("bob", False), ("zoe", True)):
-        person = Person(chromium, url, name)
+        person = Person(browser, url, name)
         person.page.wait_for_timeout(500)
         assert (person.page.locator("#upload input[type=file]").count() > 0) is there
         person.leave()
 
 
-def test_signing_out_closes_the_page_and_the_next_user_finds_nothing(chromium: Browser, url: str) -> None:
-    alice = Person(chromium, url, "alice")
+def test_signing_out_closes_the_page_and_the_next_user_finds_nothing(browser: Browser, url: str) -> None:
+    alice = Person(browser, url, "alice")
     alice.page.get_by_role("button", name="Sign out").click()
     alice.page.wait_for_url("**/sign-in")
     alice.page.goto(url)
