@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from engine.attention import Attending
+from engine.file_lock import locked
 from engine.hardware import device_name, pick_chunk
 from engine.model import LanguageModel
 from engine.policies.auto import Auto, causal_pairs
@@ -31,7 +32,6 @@ from engine.policies.base import Policy
 from engine.policies.by_name import Border
 from engine.policies.dense import Dense
 from engine.policies.structured import structured_heads
-from engine.store.files import locked
 
 log = logging.getLogger(__name__)
 

@@ -35,10 +35,10 @@ class LanguageModel:
     """A loaded causal language model; use `LanguageModel.load`."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, name: str, fingerprint: ModelFingerprint, known: dict[str, Any]
+        self, model: Any, tokenizer: Any, *, name: str, fingerprint: ModelFingerprint, known: dict[str, Any], home: Path
     ) -> None:
-        """`known` is what data/models.toml, or a measurement on this machine, says of the model."""
-        self.name, self.fingerprint, self.config = name, fingerprint, model.config
+        """`known` is what data/models.toml, or a measurement on this machine, says of the model; `home` keeps those."""
+        self.name, self.fingerprint, self.config, self.home = name, fingerprint, model.config, home
         self._model, self._tokenizer = model, tokenizer
         self.decoder = model.model
         self.device: torch.device = next(model.parameters()).device
@@ -90,7 +90,7 @@ class LanguageModel:
         model.eval().requires_grad_(False).to(target)
         fingerprint = _fingerprint(model, tokenizer, name, Path(place), options.get("gguf_file"), home)
         known = {**known_of(name), **measured(home).get(name, {})}
-        made = cls(model, tokenizer, name=name, fingerprint=fingerprint, known=known)
+        made = cls(model, tokenizer, name=name, fingerprint=fingerprint, known=known, home=home)
         require_agreement(source, model, lambda ids: made.logits(made.step(ids, made.new_cache(len(ids)))))
         fuse(model.model)
         use_int8_steps(model)

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from engine.crossover import border
 from engine.engine import Context, Engine
 from engine.errors import UnknownPolicy
 from engine.evaluation.errors import NoStoreHere
@@ -46,6 +47,7 @@ class Variant:
 def store_package(variant: str) -> ModuleType:
     """engine.store, which the evaluation can do without; raises NoStoreHere where a package of its is missing."""
     try:
+        import_module("engine.store.store")
         return import_module("engine.store")
     except ModuleNotFoundError as error:
         raise NoStoreHere(variant, str(error.name)) from None
@@ -61,12 +63,12 @@ def restored(engine: Engine, tokens: Sequence[int], density: float | None, recal
 
 
 def variant_by_name(spec: str, model: LanguageModel) -> Variant:
-    """`POLICY` or `POLICY@CODEC` (`dense@raw`, `auto@fp8`).
+    """`POLICY` or `POLICY@CODEC` (`dense@raw`, `auto@fp8`); `auto` begins where the application's would.
 
     Raises UnknownPolicy, StoreError, PatternFileError, NoStoreHere.
     """
     name, _, codec = spec.partition("@")
-    policy = policy_by_name(name, model.config, model.device.type)
+    policy = policy_by_name(name, model.config, model.device.type, border(model.home, model))
     if codec and codec != "raw":
         store_package(spec).codec(codec)
     return Variant(spec, policy, codec or None)

@@ -13,8 +13,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from engine.errors import StoreError
+from engine.file_lock import locked
 from engine.store.errors import CatalogueDamaged, ExtraMissing, StoreFull, refused
-from engine.store.files import elsewhere, locked, make_folder
+from engine.store.files import elsewhere, make_folder
 
 STORE_LOCK, WRITE_LOCK = 7_203_001, 7_203_002
 """PostgreSQL's advisory locks: one holder of the store, one writer of its catalogue."""

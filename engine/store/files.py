@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whoever dies while writing them; and one lock for what must not interleave.
+"""Files that are whole or absent, whoever dies while writing them.
 
 What takes a path takes a RemotePath in its place (engine.store.remote), which goes its own way to the same end.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
@@ -149,16 +148,5 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, against threads and processes alike; it falls with its holder. Not re-entrant."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(descriptor)

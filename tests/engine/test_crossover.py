@@ -15,6 +15,7 @@ import torch
 from engine import crossover
 from engine.crossover import GAIN, Sample, Shape, border, border_of_shape, known, measure, meeting, needed
 from engine.engine import Engine
+from engine.evaluation.variant import variant_by_name
 from engine.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.policies.auto import causal_pairs
@@ -128,6 +129,18 @@ def test_a_short_window_needs_no_measurement(
     monkeypatch.setattr(crossover, "measure", lambda *_: pytest.fail("measured"))
     found = border(tmp_path, default_language_model)(0.95)
     assert found.keys > default_language_model.window
+
+
+def test_the_evaluation_begins_where_the_application_does(
+    tmp_path: Path, default_language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default_language_model, "window", WINDOW)
+    monkeypatch.setattr(default_language_model, "home", tmp_path)
+    monkeypatch.setattr(crossover, "measure", lambda *_: [sample(4096, 0.1)])
+    found = variant_by_name("auto", default_language_model).policy.parameters()
+    theirs = policy_by_name("auto", border=border(tmp_path, default_language_model)).parameters()
+    assert found == theirs
+    assert found["minimum"] == 4096
 
 
 def test_where_it_cannot_be_kept_the_usual_border_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
