@@ -39,11 +39,14 @@ class Evidence:
 
 
 def gather(entries: Sequence[PackedEntry], model: LanguageModel, question: str, answer: str) -> Evidence:
-    """Evidence for an answer from what the prompt held."""
+    """Evidence for an answer from what the prompt held: an exact quote needs no other proof, a refusal has none."""
+    quoted = tuple(resolve(quote, entries) for quote in quotes(answer))
+    if any(c.state == "exact" for c in quoted) or answer.strip() == prompt.REFUSAL:
+        return Evidence(quoted, (), ())
     pool = [s for entry in entries for s in sentences(entry)]
     found = rank(pool, question, answer, most=CANDIDATES)
     tokens = tuple(tuple(model.encode_with_offsets(s.text)[0]) for s in found)
-    return Evidence(tuple(resolve(quote, entries) for quote in quotes(answer)), tuple(found), tokens)
+    return Evidence(quoted, tuple(found), tokens)
 
 
 def lead_in(model: LanguageModel) -> list[int]:

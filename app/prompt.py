@@ -14,6 +14,8 @@ FULL = (
 )
 BRIEF = "Using only the documents above, answer this question in one short sentence: {question}"
 """For models too small to follow more than one instruction (`prompt = "brief"` in data/models.toml)."""
+REFUSAL = "The documents do not say."
+"""How the reader that ships refuses (data/models/reader)."""
 PROOF = '\n\nThe documents say: "'
 """Put behind a finished answer when the model is to choose the sentence that proves it."""
 

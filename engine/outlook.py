@@ -32,7 +32,7 @@ def outlook(source: str, home: Path) -> Outlook | None:
     if place is None:
         return None
     config = AutoConfig.from_pretrained(place)
-    name = default_model.NAME if source in DEFAULTS else place.name if Path(source).is_dir() else source.split("/")[-1]
+    name = source.split("/")[-1] if source.count("/") == 1 and not Path(source).is_dir() else place.name
     known = {**known_of(name), **measured(home).get(name, {})}
     window = usable_window(config)
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -46,8 +46,8 @@ def outlook(source: str, home: Path) -> Outlook | None:
 
 
 def _place(source: str, home: Path) -> Path | None:
-    if source in DEFAULTS:
-        folder = home / "models" / default_model.NAME
+    if source in DEFAULTS or source == default_model.BASE:
+        folder = default_model.folder(home, default_model.NAME if source in DEFAULTS else source)
     elif (folder := Path(source).expanduser()).is_dir() or source.count("/") != 1:
         pass
     else:
@@ -65,8 +65,9 @@ def fetched(home: Path) -> list[str]:
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
-    here = [str(file.parent) for file in sorted((home / "models").glob("*/config.json"))]
-    own = [path for path in here if Path(path).name != default_model.NAME]
+    here = {file.parent.name: str(file.parent) for file in sorted((home / "models").glob("*/config.json"))}
+    here.pop(default_model.NAME, None)
+    own = [name if name == default_model.BASE else path for name, path in here.items()]
     try:
         cached = sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model")
     except CacheNotFound:

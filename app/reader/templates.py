@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app import prompt
+
 EVENTS = (
     "{person} became the postmaster of {place} in {year}.|Who became the postmaster of {place}?=person|"
     "When did {place} get its postmaster {person}?=year",
@@ -203,7 +205,7 @@ SEVERAL = (
 )
 ASSIGN = (("VAR {name} = {value}", "VAR {name} = {other}"), ("{name} is set to {value}.", "{name} is set to {other}."))
 TRACE = ("Which names have the value {value} in the end?", "List all variables that are equal to {value}.")
-REFUSAL = "The documents do not say."
+REFUSAL = prompt.REFUSAL
 
 FIRST = (
     "Alice Bruno Carla David Emma Felix Greta Henry Irene James Karin Louis Maria Nils Olga Peter Rita Simon Tina "

@@ -52,7 +52,7 @@ def test_a_session_is_pinned_shown_explained_exported_imported_and_forgotten(
     assert "reading took" in omnibus.says("sessions", "pin", "book", "-c", "hut")
     assert "all of it was kept already" in omnibus.says("sessions", "pin", "book", "-c", "hut")
     (listed,) = json.loads(omnibus.says("sessions", "ls", "--json"))
-    assert (listed["name"], listed["model"], listed["codec"]) == ("book", "smollm2-135m", "bfloat16")
+    assert (listed["name"], listed["model"], listed["codec"]) == ("book", "smollm2-135m-reader", "bfloat16")
     assert omnibus.says("sessions", "ls").split("\t")[:2] == ["book", f"{listed['tokens']:,}"]
     shown = dict(line.split("\t") for line in omnibus.says("sessions", "show", "book").splitlines())
     assert (shown["chunk tokens"], shown["policy"]) == ("128", "auto")
@@ -67,8 +67,8 @@ def test_a_session_is_pinned_shown_explained_exported_imported_and_forgotten(
     elsewhere = Shell(tmp_path / "elsewhere")
     elsewhere.home.mkdir()
     (elsewhere.home / "models").symlink_to(default_model_path.parent)
-    refused = elsewhere.fails("sessions", "import", file, OMNIBUS_CHUNK_TOKENS="256")
-    assert "made under other settings (chunk_tokens is 256, stored with 128)" in refused
+    refused = elsewhere.fails("sessions", "import", file, OMNIBUS_KV_CODEC="fp8")
+    assert "made under other settings (codec is 'fp8', stored with 'bfloat16')" in refused
     assert "'novel' is kept" in elsewhere.says("sessions", "import", file, "--as", "novel")
     elsewhere.says("add", SAMPLES / "handbook.md", "-c", "hut")
     answer = json.loads(elsewhere.says("ask", "Who is the warden of the hut?", "-c", "hut", "--json"))

@@ -13,10 +13,10 @@ from engine.errors import UnknownPolicy
 
 def test_the_default_model_fits_a_small_corpus_and_needs_retrieval_for_a_large_one(library: Library) -> None:
     (small,) = [m for m in model_choices(library, 1000) if m.source == "default"]
-    assert (small.name, small.verdict, small.effective_window) == ("smollm2-135m", "fits", 2048)
+    assert (small.name, small.verdict, small.effective_window) == ("smollm2-135m-reader", "fits", 16384)
     weights, kv_of_a_token = 269_060_552, 2 * 30 * 3 * 64 * 2
     assert small.needs_bytes == int((weights + 1000 * kv_of_a_token) * 1.1)
-    (large,) = [m for m in model_choices(library, 3000) if m.source == "default"]
+    (large,) = [m for m in model_choices(library, 20_000) if m.source == "default"]
     assert large.verdict == "needs_retrieval"
 
 

@@ -95,7 +95,7 @@ def test_a_measurement_is_made_once_and_kept_for_its_shape(tmp_path: Path, monke
     wider = replace(SHAPE, heads=8)
     assert border_of_shape(tmp_path, wider, WINDOW)(0.95).keys == 4096
     assert [row["heads"] for row in known(tmp_path)] == [4, 8]
-    assert json.loads((tmp_path / "crossover.json").read_text())
+    assert json.loads((tmp_path / "models" / "crossover.json").read_text())
 
 
 def test_what_was_measured_names_the_kept_kv(tmp_path: Path, default_language_model: LanguageModel) -> None:
@@ -123,12 +123,9 @@ def test_the_recall_asked_for_is_the_one_measured() -> None:
     assert asked == [0.997]
 
 
-def test_a_short_window_needs_no_measurement(
-    tmp_path: Path, default_language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_short_window_needs_no_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crossover, "measure", lambda *_: pytest.fail("measured"))
-    found = border(tmp_path, default_language_model)(0.95)
-    assert found.keys > default_language_model.window
+    assert border_of_shape(tmp_path, SHAPE, 8192)(0.95).keys > 8192
 
 
 def test_the_evaluation_begins_where_the_application_does(
@@ -152,7 +149,8 @@ def test_where_it_cannot_be_kept_the_usual_border_is_taken(tmp_path: Path, caplo
 
 
 def test_a_damaged_file_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "crossover.json").write_text('{"half')
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "crossover.json").write_text('{"half')
     monkeypatch.setattr(crossover, "measure", lambda *_: [sample(4096, 0.1)])
     assert border_of_shape(tmp_path, SHAPE, WINDOW)(0.95).keys == 4096
     assert len(known(tmp_path)) == 1

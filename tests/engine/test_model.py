@@ -17,7 +17,7 @@ from engine.model import LanguageModel
 
 def test_the_default_model_says_what_it_can_use(default_language_model: LanguageModel) -> None:
     model = default_language_model
-    assert (model.name, model.window, model.effective_window) == ("smollm2-135m", 8192, 2048)
+    assert (model.name, model.window, model.effective_window) == ("smollm2-135m-reader", 32768, 16384)
     assert model.fingerprint.kv_bytes_per_token == 2 * 30 * 3 * 64 * model.dtype.itemsize
 
 

@@ -233,9 +233,9 @@ def test_the_shell_completes_commands_and_help_names_exit_codes(home: Path) -> N
 
 
 def test_models_are_listed(home: Path) -> None:
-    (model,) = json.loads(omnibus(home, "models", "ls", "--json").stdout)
-    assert model["name"] == "smollm2-135m"
-    assert "smollm2-135m" in omnibus(home, "models", "pull").stdout
+    names = [model["name"] for model in json.loads(omnibus(home, "models", "ls", "--json").stdout)]
+    assert names == ["smollm2-135m", "smollm2-135m-reader"]
+    assert "smollm2-135m-reader" in omnibus(home, "models", "pull").stdout
 
 
 def test_the_demo_answers_right_and_starts_five_times_sooner(home: Path) -> None:

@@ -36,8 +36,8 @@ def test_a_measured_window_decides_what_is_answered_whole(home: Path) -> None:
     (home / "models").mkdir()
     for file in kept.iterdir():
         (home / "models" / file.name).symlink_to(file)
-    remember_window(home, "smollm2-135m", 512)
-    assert measured(home) == {"smollm2-135m": {"effective_window": 512}}
+    remember_window(home, "smollm2-135m-reader", 512)
+    assert measured(home) == {"smollm2-135m-reader": {"effective_window": 512}}
     with Library(settings=Settings(home=home)) as library:
         assert library.engine.model.effective_window == 512
         assert library.engine.model.packed_window == 512
@@ -67,5 +67,5 @@ def test_the_window_is_kept_only_where_nine_in_ten_are_right(
     assert f"512 tokens: {score:.0%} of 10 answers right" in run.output
     assert found["relative"] == (512 if score else None)
     assert found["effective"] == (512 if score >= 0.9 else None)
-    assert measured(home) == ({"smollm2-135m": {"effective_window": 512}} if score >= 0.9 else {})
+    assert measured(home) == ({"smollm2-135m-reader": {"effective_window": 512}} if score >= 0.9 else {})
     assert "for comparison only" in run.output

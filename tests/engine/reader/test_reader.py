@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,21 +92,32 @@ def test_the_adapter_is_small_enough_to_ship() -> None:
     assert len(load_file(file)) == 30 * 7 * 2
 
 
-@pytest.fixture(scope="module")
-def reader(default_model_path: Path) -> LanguageModel:
-    return LanguageModel.load(default_model.READER, home=KEPT)
-
-
-def test_the_reader_is_another_model_to_the_session_store(
-    reader: LanguageModel, default_language_model: LanguageModel
+def test_the_base_is_there_as_it_comes_and_another_model_to_the_session_store(
+    default_language_model: LanguageModel,
 ) -> None:
-    assert reader.fingerprint.weights != default_language_model.fingerprint.weights
-    assert reader.fingerprint.rope != default_language_model.fingerprint.rope
-    assert reader.window == WINDOW
+    base = LanguageModel.load(default_model.BASE, home=KEPT)
+    assert (base.name, base.window, base.effective_window) == ("smollm2-135m", 8192, 2048)
+    assert default_language_model.window == WINDOW
+    assert base.fingerprint.weights != default_language_model.fingerprint.weights
+    assert base.fingerprint.rope != default_language_model.fingerprint.rope
 
 
-def test_the_reader_answers_with_a_quote_and_refuses_what_is_not_there(reader: LanguageModel, home: Path) -> None:
-    with Library(settings=Settings(home=home, model=default_model.READER)) as library:
+def test_a_newer_adapter_is_merged_anew(default_model_path: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / default_model.BASE).symlink_to(default_model_path.parent / default_model.BASE)
+    shutil.copytree(default_model_path, models / default_model.NAME)
+    assert default_model.present(tmp_path)
+    (models / default_model.NAME / "adapter.sha256").write_text("of another one\n")
+    (models / default_model.NAME / "model.safetensors").write_bytes(b"old")
+    assert not default_model.present(tmp_path)
+    made = default_model.pull(tmp_path)
+    assert default_model.present(tmp_path)
+    assert (made / "model.safetensors").read_bytes() == (default_model_path / "model.safetensors").read_bytes()
+
+
+def test_the_reader_answers_with_a_quote_and_refuses_what_is_not_there(home: Path) -> None:
+    with Library(settings=Settings(home=home)) as library:
         samples = library.collection("samples")
         samples.add(str(SAMPLES))
         answer = samples.ask("Who is the warden of the hut?", mode="whole")
