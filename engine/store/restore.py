@@ -14,12 +14,15 @@ from torch import Tensor
 from engine.errors import CorruptChunk
 from engine.paged_layer import PagedLayer
 from engine.store.files import File, open_file
+from engine.store.lane import Lane
 from engine.store.pages import Pages
 from engine.store.segment import Segment
 
 THREADS = min(16, os.cpu_count() or 1)
 """Layers on their way at once: each reads, checks and copies, and one alone does so at the rate of one core."""
-BUFFER_BYTES = 8 << 20
+BUFFER_BYTES = 4 << 20
+RING = 2
+"""Buffers of a thread: one is filled and checked while what the other held is on its way."""
 
 Layer = tuple[Tensor, Tensor] | PagedLayer
 """Keys and values [Hkv, T, D] of a layer."""
@@ -27,16 +30,15 @@ Layers = Sequence[Layer]
 
 
 class Restorer:
-    """A staging buffer for each of a few threads, allocated once; pinned where they feed a GPU.
+    """A lane for each of a few threads and each device, made once.
 
     A layer larger than a buffer goes through it in several runs of rows.
     """
 
-    def __init__(self, *, threads: int = THREADS, buffer_bytes: int = BUFFER_BYTES) -> None:
-        self._threads, self._bytes = threads, buffer_bytes
-        self._buffers: SimpleQueue[Tensor] = SimpleQueue()
-        self._pinned: bool | None = None
-        self._allocating = Lock()
+    def __init__(self, *, threads: int = THREADS, buffer_bytes: int = BUFFER_BYTES, ring: int = RING) -> None:
+        self._threads, self._bytes, self._ring = threads, buffer_bytes, ring
+        self._lanes: dict[torch.device, SimpleQueue[Lane]] = {}
+        self._making = Lock()
 
     def restore(
         self,
@@ -51,7 +53,9 @@ class Restorer:
         Returns how many chunks are there, whole and verified, and why not the next one; what lies behind them is
         undefined. `on_chunk` is called with that number as it grows, in the caller's thread; what it raises ends it.
         """
-        self._allocate(layers[0][0].is_cuda)
+        device = layers[0][0].device
+        lanes = self._lanes_to(device)
+        ready = torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
         count, limit = len(segments[0].layers), len(segments)
         starts = [start]
         for segment in segments:
@@ -71,12 +75,16 @@ class Restorer:
             chunk, i = divmod(job, count)
             if chunk >= limit:
                 return
+            lane = lanes.get()
             try:
-                self._bring(segments[chunk], opened(chunk), i, starts[chunk], layers[i])
+                with lane.working(ready):
+                    _bring(segments[chunk], opened(chunk), i, starts[chunk], layers[i], lane)
             except (CorruptChunk, OSError) as error:
                 with lock:
                     failures[chunk] = error
                     limit = min(limit, chunk)
+            finally:
+                lanes.put(lane)
 
         try:
             with ThreadPoolExecutor(self._threads, "omnibus-restore") as pool:
@@ -94,28 +102,30 @@ class Restorer:
                 file.close()
         return done, failures.get(done)
 
-    def _bring(self, segment: Segment, file: File, i: int, start: int, place: Layer) -> None:
-        heads, tokens, dim = segment.shape
-        how = segment.layout
-        buffer = self._buffers.get()
-        try:
-            for first, data in segment.rows(file, i, lambda: buffer):
-                if isinstance(how, Pages):
-                    how.put(data, first, tokens, PagedLayer(*place), start)
-                    continue
-                rows = how.decode(data.to(place[0].device), dim, segment.dtype)
-                while len(rows):  # the run may begin and end within a head
-                    head, token = divmod(first, tokens)
-                    n = min(len(rows), tokens - token)
-                    target = place[head // heads][head % heads, start + token : start + token + n]
-                    target.copy_(rows[:n])
-                    rows, first = rows[n:], first + n
-        finally:
-            self._buffers.put(buffer)
+    def _lanes_to(self, device: torch.device) -> SimpleQueue[Lane]:
+        with self._making:
+            if device not in self._lanes:
+                lanes: SimpleQueue[Lane] = SimpleQueue()
+                with ThreadPoolExecutor(self._threads) as pool:  # pages are pinned faster side by side
+                    for lane in pool.map(lambda _: Lane(device, self._ring, self._bytes), range(self._threads)):
+                        lanes.put(lane)
+                self._lanes[device] = lanes
+            return self._lanes[device]
 
-    def _allocate(self, pinned: bool) -> None:
-        with self._allocating:
-            if self._pinned != pinned:
-                self._pinned, self._buffers = pinned, SimpleQueue()
-                for _ in range(self._threads):
-                    self._buffers.put(torch.empty(self._bytes, dtype=torch.uint8, pin_memory=pinned))
+
+def _bring(segment: Segment, file: File, i: int, start: int, place: Layer, lane: Lane) -> None:
+    """Layer i to its place from token `start` on; raises CorruptChunk or OSError."""
+    heads, tokens, dim = segment.shape
+    how = segment.layout
+    for first, data in segment.rows(file, i, lane.take):
+        if isinstance(how, Pages):
+            how.put(data, first, tokens, PagedLayer(*place), start)
+            continue
+        if not how.exact:  # unpacked where it goes, from fewer bytes
+            data = data.to(place[0].device, non_blocking=True)
+        rows = how.decode(data, dim, segment.dtype)
+        while len(rows):  # the run may begin and end within a head
+            head, token = divmod(first, tokens)
+            n = min(len(rows), tokens - token)
+            lane.copy(place[head // heads][head % heads, start + token : start + token + n], rows[:n])
+            rows, first = rows[n:], first + n
