@@ -34,7 +34,10 @@ for name in sys.argv[2:]:
     [
         ["kernels", "engine.engine", "engine.crossover", "engine.reader.train"],
         ["engine.store.draft", "engine.store.segment", "engine.store.restore"],
-        [f"tests.benchmarks.{name}" for name in ("crossover", "prefill", "policies", "answering", "attention")],
+        [
+            f"tests.benchmarks.{name}"
+            for name in ("crossover", "restore", "prefill", "policies", "answering", "attention")
+        ],
     ],
     ids=lambda modules: modules[0],
 )
