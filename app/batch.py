@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from app.answer import Answer, AnswerStats, Citation
 from app.collection import Collection
 from app.errors import NoSuchCollection, explain
-from app.evidence import Evidence, gather, lead_in
+from app.evidence import Evidence, gather, lead_in, pool
 from app.planner import ModeChoice
 from app.planning import Prepared
 from app.scores import Scores, score
@@ -225,7 +225,7 @@ class _Group:
             return
         room = self._engine.model.window - len(context.tokens)
         fit = [tail for tail in tails.values() if len(tail) + self._sampling.max_new_tokens <= room]
-        proof = lead_in(self._engine.model)
+        proof, among = lead_in(self._engine.model), pool(prepared.packed.entries)
         for run in _runs(questions, by_index=self._sampling.temperature > 0):
             gathered: dict[int, Evidence] = {}
             first = run[0].index
@@ -234,7 +234,7 @@ class _Group:
                 reply: Reply, run: list[Question] = run, gathered: dict[int, Evidence] = gathered
             ) -> Choice | None:
                 question = run[reply.index - run[0].index]
-                found = gather(prepared.packed.entries, self._engine.model, question.question, reply.text)
+                found = gather(prepared.packed.entries, self._engine.model, question.question, reply.text, among)
                 gathered[reply.index] = found
                 used = len(tails[question.index]) + len(reply.token_ids) + len(proof)
                 several = len(found.candidates) > 1 and found.longest <= room - used

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app import prompt
 from app.answer import Citation
 from app.citations import cite_sentence, quotes, resolve
-from app.sentences import Sentence, rank, sentences
+from app.sentences import Pool, Sentence, sentences
 from engine.model import LanguageModel
 from ingest import PackedEntry
 
@@ -38,13 +38,22 @@ class Evidence:
         return self.quoted if (proof.path, proof.char_start) in known else (*self.quoted, proof)
 
 
-def gather(entries: Sequence[PackedEntry], model: LanguageModel, question: str, answer: str) -> Evidence:
-    """Evidence for an answer from what the prompt held: an exact quote needs no other proof, a refusal has none."""
+def pool(entries: Iterable[PackedEntry]) -> Pool:
+    """What a prompt holds, as candidates for the proof of any answer to it."""
+    return Pool(s for entry in entries for s in sentences(entry))
+
+
+def gather(
+    entries: Sequence[PackedEntry], model: LanguageModel, question: str, answer: str, among: Pool | None = None
+) -> Evidence:
+    """Evidence for an answer from what the prompt held: an exact quote needs no other proof, a refusal has none.
+
+    `among` is the entries' pool, made here where it is not given.
+    """
     quoted = tuple(resolve(quote, entries) for quote in quotes(answer))
     if any(c.state == "exact" for c in quoted) or answer.strip() == prompt.REFUSAL:
         return Evidence(quoted, (), ())
-    pool = [s for entry in entries for s in sentences(entry)]
-    found = rank(pool, question, answer, most=CANDIDATES)
+    found = (among or pool(entries)).rank(question, answer, most=CANDIDATES)
     tokens = tuple(tuple(model.encode_with_offsets(s.text)[0]) for s in found)
     return Evidence(quoted, tuple(found), tokens)
 

@@ -18,9 +18,9 @@ from app import prompt
 from app.answer import Answer, AnswerStats, Citation, Turn
 from app.citations import cite_sentence, quotes, resolve
 from app.errors import NotAnswerable
+from app.evidence import pool
 from app.planner import ModeChoice
 from app.planning import Planning, Prepared
-from app.sentences import rank, sentences
 from app.stream import AnswerStream, Event
 from app.wire import RemoteError, Wire, until_cancelled
 from engine.events import CancelToken
@@ -210,6 +210,5 @@ def _cited(prepared: Prepared, question: str, answer: str) -> tuple[Citation, ..
     entries = prepared.packed.entries
     found = [resolve(quote, entries) for quote in quotes(answer)]
     if all(citation.path is None for citation in found):
-        pool = [sentence for entry in entries for sentence in sentences(entry)]
-        found += [cite_sentence(best) for best in rank(pool, question, answer, most=1)]
+        found += [cite_sentence(best) for best in pool(entries).rank(question, answer, most=1)]
     return tuple(found)

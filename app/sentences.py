@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.words import stems
@@ -65,29 +65,37 @@ def _blocks(text: str, start: int, end: int, *, code: bool) -> Iterator[tuple[in
     yield low, end
 
 
-def rank(pool: Sequence[Sentence], question: str, answer: str, *, most: int) -> list[Sentence]:
-    """The sentences that share most with question and answer, weighted by how rare a word is; ties keep their order.
+class Pool:
+    """Candidates for proof, the words of each taken once for any number of answers."""
 
-    Only sentences of nearly the best one's weight are candidates, and equal wordings count once.
-    """
-    words = [set(stems(s.text)) for s in pool]
-    frequency = Counter(w for held in words for w in held)
-    weight = {w: math.log(1 + len(pool) / n) for w, n in frequency.items()}
-    asked, said = set(stems(question)), set(stems(answer))
-    scored: list[tuple[float, int]] = []
-    for i, held in enumerate(words):
-        score = sum(weight[w] for w in held & asked) + NEWS * sum(weight[w] for w in held & (said - asked))
-        if score > 0:
-            score *= IMPORT_SHARE if IMPORT.match(pool[i].text) else 1.0
-            scored.append((score / (1 + 0.02 * len(held)), i))
-    scored.sort(key=lambda pair: (-pair[0], pair[1]))
-    out: list[Sentence] = []
-    seen: set[str] = set()
-    for score, i in scored:
-        wording = " ".join(pool[i].text.split())
-        if score < CLOSE * scored[0][0] or len(out) == most:
-            break
-        if wording not in seen:
-            seen.add(wording)
-            out.append(pool[i])
-    return out
+    def __init__(self, candidates: Iterable[Sentence]) -> None:
+        self._sentences = list(candidates)
+        self._words = [set(stems(s.text)) for s in self._sentences]
+        frequency = Counter(w for held in self._words for w in held)
+        self._weight = {w: math.log(1 + len(self._sentences) / n) for w, n in frequency.items()}
+
+    def rank(self, question: str, answer: str, *, most: int) -> list[Sentence]:
+        """The sentences that share most with question and answer, weighted by how rare a word is, in stable order.
+
+        Only sentences of nearly the best one's weight are candidates, and equal wordings count once.
+        """
+        asked, said = set(stems(question)), set(stems(answer))
+        scored: list[tuple[float, int]] = []
+        for i, held in enumerate(self._words):
+            # fsum: a set's order is another in every process, and a rounding with it
+            score = math.fsum(self._weight[w] for w in held & asked)
+            score += NEWS * math.fsum(self._weight[w] for w in held & (said - asked))
+            if score > 0:
+                score *= IMPORT_SHARE if IMPORT.match(self._sentences[i].text) else 1.0
+                scored.append((score / (1 + 0.02 * len(held)), i))
+        scored.sort(key=lambda pair: (-pair[0], pair[1]))
+        out: list[Sentence] = []
+        seen: set[str] = set()
+        for score, i in scored:
+            wording = " ".join(self._sentences[i].text.split())
+            if score < CLOSE * scored[0][0] or len(out) == most:
+                break
+            if wording not in seen:
+                seen.add(wording)
+                out.append(self._sentences[i])
+        return out

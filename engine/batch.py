@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from engine.model import LanguageModel
 
 SLOTS = 32
-TOGETHER, TOGETHER_TOKENS = 8, 512
-"""Questions that a GPU reads at once, if none is longer than so many tokens; a CPU is no faster with several."""
+TOGETHER, TOGETHER_TOKENS, WIDTH = 8, 512, 8
+"""Questions that are read at once, if none is longer than so many tokens; their pass is a multiple of WIDTH wide."""
 ROUND = 64
 """Room of a slot is a multiple of so many tokens, so that like runs compute alike."""
 
@@ -78,7 +79,7 @@ class Batch:
     Each question is sampled with a seed of its own (seed + index) and always among the same number of slots, so its
     answer does not depend on which questions happen to run beside it; `longest` (tokens of the longest suffix of all
     runs that must compute alike) keeps a slot's room from depending on them too. The first `lead` tokens of every
-    suffix of these runs are the same; where suffixes are read one by one they are read once. `choices` is asked for
+    suffix of these runs are the same and are read once. `choices` is asked for
     each finished answer, whose slot then goes on to choose.
     """
 
@@ -106,8 +107,8 @@ class Batch:
         )
         self._slots: list[_Slot | None] = [None] * slots
         long = any(len(suffix) > TOGETHER_TOKENS for suffix in suffixes)
-        self._together = 1 if long or model.device.type == "cpu" else TOGETHER
-        self._lead = list(suffixes[0][:lead]) if lead and suffixes and self._together == 1 else []
+        self._together = 1 if long else max(1, min(TOGETHER, slots // 4))  # slots wait empty for as many
+        self._lead = list(suffixes[0][:lead]) if lead and suffixes else []
         if self._lead and any(len(s) <= lead or list(s[:lead]) != self._lead for s in suffixes):
             raise ValueError(f"suffixes do not all begin with the same {lead} tokens and go on")
 
@@ -123,10 +124,12 @@ class Batch:
                 yield from self._step()
 
     def _fill(self) -> Iterator[Reply]:
-        """Give every free slot the next question that is not answered by its first token alone."""
-        while self._waiting and not all(self._slots):
+        """Give free slots the next questions that are not answered by their first token alone."""
+        while self._waiting:
             free = [b for b, slot in enumerate(self._slots) if slot is None]
-            asked = [self._waiting.popleft() for _ in range(min(len(free), len(self._waiting), self._together))]
+            asked = self._next(len(free))
+            if not asked:
+                break
             slots = free[: len(asked)]
             for b, (index, suffix) in zip(slots, asked, strict=True):
                 self._slots[b] = self._open(index, suffix)
@@ -136,11 +139,28 @@ class Batch:
                 yield from self._advance(b, row)
         self._decoding.going([b for b, slot in enumerate(self._slots) if slot])
 
+    def _next(self, free: int) -> list[tuple[int, Sequence[int]]]:
+        """The questions to read now, all as wide as the first that waits; none while they have no slots."""
+        width = self._width(self._waiting[0][1])
+        alike = ((index, suffix) for index, suffix in self._waiting if self._width(suffix) == width)
+        asked = list(islice(alike, self._together))
+        if len(asked) > free:
+            return []
+        taken = {index for index, _ in asked}
+        self._waiting = deque(waiting for waiting in self._waiting if waiting[0] not in taken)
+        return asked
+
+    def _width(self, suffix: Sequence[int]) -> int:
+        """Tokens of the pass that reads a suffix among others, the lead not counted."""
+        return -(-(len(suffix) - len(self._lead)) // WIDTH) * WIDTH
+
     def _read(self, slots: list[int], suffixes: list[Sequence[int]]) -> Tensor | list[Tensor]:
-        if len(slots) > 1:
-            return self._decoding.read_together(slots, suffixes)
+        behind = [suffix[len(self._lead) :] for suffix in suffixes]
+        if self._together > 1:
+            width = self._width(suffixes[0])
+            return self._decoding.read_together(slots, behind, rows=self._together, width=width)
         self._decoding.follow_lead(slots[0])
-        return [self._decoding.read(slots[0], suffixes[0][len(self._lead) :], cancel=self._cancel)]
+        return [self._decoding.read(slots[0], behind[0], cancel=self._cancel)]
 
     def _open(self, index: int, suffix: Sequence[int]) -> _Slot:
         s = self._sampling

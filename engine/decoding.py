@@ -117,20 +117,28 @@ class Decoding:
             self.tails.follow_lead(slot)
 
     @torch.inference_mode()
-    def read_together(self, slots: Sequence[int], suffixes: Sequence[Sequence[int]]) -> Tensor:
-        """Feed each empty slot its suffix, all in one pass; logits [n, vocab] behind their last tokens."""
-        wide = max(len(suffix) for suffix in suffixes)
-        rows = [[*suffix, *[0] * (wide - len(suffix))] for suffix in suffixes]  # nothing looks at what is behind
-        positions = torch.arange(self._prefix.length, self._prefix.length + wide, device=self._model.device)[None]
+    def read_together(
+        self, slots: Sequence[int], suffixes: Sequence[Sequence[int]], *, rows: int = 0, width: int = 0
+    ) -> Tensor:
+        """Feed slots, each empty or, where there is a lead, about to follow it, their suffixes in one pass.
+
+        Logits [n, vocab] behind the last tokens. The pass is of `rows` sequences of `width` tokens, or of as many as
+        there are: of one shape it computes a suffix alike whatever stands beside it.
+        """
+        width = max(width, *(len(suffix) for suffix in suffixes))
+        padded = [[*suffix, *[0] * (width - len(suffix))] for suffix in suffixes]  # nothing looks at what is behind
+        padded += [[0] * width] * (rows - len(suffixes))
+        begin = self._prefix.length + self.led
+        positions = torch.arange(begin, begin + width, device=self._model.device)[None]
         hidden = run_layers(
             self._model.decoder,
-            torch.tensor(rows, device=self._model.device),
+            torch.tensor(padded, device=self._model.device),
             positions,
             self.tails.fresh(slots),
             BehindPrefix(self._prefix, dual=self._model.dual_chunk),
         )
         for slot, suffix in zip(slots, suffixes, strict=True):
-            self.tails.take(slot, len(suffix))
+            self.tails.take(slot, self.led + len(suffix))
         last = torch.tensor([len(suffix) - 1 for suffix in suffixes], device=hidden.device)
         return self._model.head(self._model.decoder.norm(hidden[torch.arange(len(suffixes)), last]))
 

@@ -13,18 +13,26 @@ from engine.cache import KVCache
 
 
 class Fresh(Cache):  # type: ignore[misc]
-    """Some sequences at their beginning: what they are given goes into their slots and comes back as it is."""
+    """Some sequences at their beginning: what they are given goes into their slots, behind the lead that all have.
 
-    def __init__(self, data: Tensor, slots: Sequence[int]) -> None:
+    Sequences beyond the slots are there for the shape of the computation only.
+    """
+
+    def __init__(self, data: Tensor, lead: Tensor, slots: Sequence[int]) -> None:
         super().__init__(layers=[])
-        self._data, self._slots = data, torch.tensor(slots, device=data.device)
+        self._data, self._lead, self._slots = data, lead, torch.tensor(slots, device=data.device)
 
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kw: Any) -> Any:
-        """Keys and values [n, Hkv, T, D] from the sequences' first token on."""
-        tokens = key_states.shape[2]
-        self._data[layer_idx, 0, self._slots, :, :tokens] = key_states
-        self._data[layer_idx, 1, self._slots, :, :tokens] = value_states
-        return key_states, value_states
+        """Keys and values [n, Hkv, T, D] behind the lead; both come back with the lead before them."""
+        kept, led = len(self._slots), self._lead.shape[3]
+        both = []
+        for which, states in enumerate((key_states, value_states)):
+            before = self._lead[layer_idx, which]  # [Hkv, led, D]
+            whole = torch.cat([before.expand(states.shape[0], -1, -1, -1), states], 2) if led else states
+            room = min(whole.shape[2], self._data.shape[4])  # padding may reach beyond
+            self._data[layer_idx, which, self._slots, :, :room] = whole[:kept, :, :room]
+            both.append(whole)
+        return both[0], both[1]
 
 
 class Tails(Cache):  # type: ignore[misc]
@@ -70,7 +78,7 @@ class Tails(Cache):  # type: ignore[misc]
 
     def fresh(self, slots: Sequence[int]) -> Fresh:
         """Empty sequences that are read together."""
-        return Fresh(self._data, slots)
+        return Fresh(self._data, self._lead, slots)
 
     def keep_lead(self, tokens: int) -> None:
         """What sequence 0 begins with is what others may begin with."""

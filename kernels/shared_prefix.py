@@ -9,7 +9,7 @@ from kernels.errors import ArgumentError
 from kernels.merge import merge_attention
 
 FEW = 512
-"""Up to so many query rows per KV head the keys are split among processors; above, the rows are."""
+"""Up to so many query rows per KV head a GPU splits the keys among processors; above, the rows."""
 
 
 def prefix_attention(
@@ -29,7 +29,7 @@ def prefix_attention(
     batch, heads, tokens, dim = q.shape
     rows = q.transpose(0, 1).reshape(1, heads, batch * tokens, dim)
     mass: Tensor | None = None
-    if mass_block is not None or batch * tokens * heads <= FEW * k.shape[1]:
+    if mass_block is not None or q.device.type == "cpu" or batch * tokens * heads <= FEW * k.shape[1]:
         out, lse, mass = decode_attention(
             rows, k, v, scale=scale, causal=False, k_scale=k_scale, v_scale=v_scale, mass_block=mass_block
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.citations import quotes, resolve
-from app.sentences import rank, sentences
+from app.sentences import Pool, sentences
 from ingest import Document, PackedEntry, read, read_bytes
 from tests.conftest import SAMPLES
 from tests.ingest.pdfs import pdf
@@ -78,7 +78,7 @@ def test_wrapped_prose_is_cut_at_sentence_ends_not_at_line_ends() -> None:
 
 
 def test_the_sentence_that_shares_the_rare_words_comes_first() -> None:
-    pool = list(sentences(HANDBOOK))
-    best = rank(pool, "Who is the warden of the hut?", "The warden of the hut is Ilse Varga.", most=8)
+    pool = Pool(sentences(HANDBOOK))
+    best = pool.rank("Who is the warden of the hut?", "The warden of the hut is Ilse Varga.", most=8)
     assert "Ilse Varga" in best[0].text
-    assert rank(pool, "zzz", "qqq", most=8) == []
+    assert pool.rank("zzz", "qqq", most=8) == []

@@ -39,7 +39,7 @@ def alone(engine: Engine, context: Context, question: list[int], sampling: Sampl
     return generation.token_ids
 
 
-@pytest.mark.parametrize("slots", [1, 4, 16])
+@pytest.mark.parametrize("slots", [1, 4, 16, 32])
 def test_every_question_is_answered_as_it_would_be_alone(engine: Engine, context: Context, slots: int) -> None:
     replies = {r.index: r for r in engine.batch(context, QUESTIONS, sampling=LIMIT, slots=slots)}
     assert sorted(replies) == list(range(len(QUESTIONS)))
@@ -53,7 +53,7 @@ def test_questions_read_together_get_the_same_answers(
     engine: Engine, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = engine.batch(context, QUESTIONS, sampling=LIMIT, slots=5)
-    monkeypatch.setattr(batch, "_together", 4)  # as on a GPU
+    monkeypatch.setattr(batch, "_together", 4)  # of 5 slots: some stay empty until so many are free
     for reply in batch:
         assert list(reply.token_ids) == alone(engine, context, QUESTIONS[reply.index], LIMIT)
 
@@ -116,10 +116,11 @@ def test_a_choice_without_room_is_left_to_the_caller(engine: Engine, context: Co
     assert [reply.chosen for reply in replies] == [None, None]
 
 
-def test_what_all_questions_begin_with_is_read_once(engine: Engine, context: Context) -> None:
+@pytest.mark.parametrize("slots", [3, 8])
+def test_what_all_questions_begin_with_is_read_once(engine: Engine, context: Context, slots: int) -> None:
     lead = [21, 22, 23, 24]
     asked = [[*lead, *question] for question in QUESTIONS]
-    for reply in engine.batch(context, asked, sampling=LIMIT, slots=3, lead=len(lead)):
+    for reply in engine.batch(context, asked, sampling=LIMIT, slots=slots, lead=len(lead)):
         assert list(reply.token_ids) == alone(engine, context, asked[reply.index], LIMIT)
     with pytest.raises(ValueError, match="begin with the same 5 tokens"):
         engine.batch(context, asked, sampling=LIMIT, lead=5)
