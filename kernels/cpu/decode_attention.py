@@ -34,7 +34,9 @@ def decode_attention(
     single = q.shape[2] == 1 or not causal
     step = max(1, ROWS // sizes.group)
     if q.shape[2] > step and not causal and kv_lens is None and pages is None and k.dtype != FP8:
-        parts = [decode_attention(x, k, v, scale=scale, causal=False, mass_block=mass_block) for x in q.split(step, 2)]
+        parts = [
+            decode_attention(x, k, v, scale=scale, causal=False, mass_block=mass_block) for x in torch.split(q, step, 2)
+        ]
         outs, lses, masses = zip(*parts, strict=True)
         return torch.cat(outs, 2), torch.cat(lses, 2), None if mass_block is None else torch.cat(masses, 2)
     if pages is not None or k.dtype == FP8 or not k.shape[2] or (mass_block is not None and not single):
