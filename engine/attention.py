@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from engine.audit import Recall, kept_mass
+from engine.head_figures import HeadFigures, head_figures
 from engine.policies.auto import Auto
 from engine.policies.base import Policy
+from engine.stopwatch import Part, Stopwatch
 from kernels import dense_attention, sparse_attention
-from kernels.density import computed_share
+from kernels.density import computed_shares
 
 NAME = "omnibus"
 TRIES = 1
@@ -33,43 +35,69 @@ class Attends(Protocol):
 
 @dataclass(slots=True)
 class Attending:
-    """Prefill under a policy: how much attention was computed, and how much of it was kept."""
+    """Prefill under a policy: how much attention each head computed, how much of it was kept, and what took how long."""
 
     policy: Policy
     audited: bool = True
-    pairs: float = 0.0
-    computed: list[tuple[float, Tensor | float]] = field(default_factory=list)
+    watch: Stopwatch | None = None
     recall: Recall = field(default_factory=Recall)
+    _pairs: dict[int, float] = field(default_factory=dict)
+    _computed: dict[int, Tensor] = field(default_factory=dict)
+    """Per layer: the causal (query, key) pairs of one head, and how many were computed per head, [H]."""
 
     @property
     def density(self) -> float | None:
         """Share of the causal (query, key) pairs that was computed; None before any. Waits for the device."""
-        if not self.pairs:
+        if not self._pairs:
             return None
-        return sum(pairs * float(share) for pairs, share in self.computed) / self.pairs
+        return float(torch.stack([made.mean() for made in self._computed.values()]).sum()) / sum(self._pairs.values())
 
-    def count(self, q: Tensor, k: Tensor, share: Tensor | float) -> None:
-        """Note one call that computed `share` of its causal pairs."""
-        pairs = q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
-        self.pairs += pairs
-        self.computed.append((pairs, share))
+    @property
+    def heads(self) -> HeadFigures | None:
+        """The figures of each head; None before any. Waits for the device."""
+        return head_figures(self._pairs, self._computed, self.recall.by_layer) if self._pairs else None
 
-    def count_again(self, q: Tensor, k: Tensor, share: Tensor | float, heads: int) -> None:
-        """Note that q's heads, of `heads` in all, were computed once more."""
-        pairs = q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
-        self.computed.append((pairs * q.shape[1] / heads, share))
+    def timed(self, part: Part) -> AbstractContextManager[None]:
+        """Count a block's time as that part, where somebody watches."""
+        return nullcontext() if self.watch is None else self.watch.part(part)
+
+    def count(self, layer: int, q: Tensor, k: Tensor, shares: Tensor | float) -> None:
+        """Note one call that computed `shares` of its causal pairs, one number or one a group of heads."""
+        pairs = _pairs(q, k)
+        self._pairs[layer] = self._pairs.get(layer, 0.0) + pairs
+        if layer not in self._computed:
+            self._computed[layer] = torch.zeros(q.shape[1], dtype=torch.float32, device=q.device)
+        self._computed[layer] += pairs * _per_head(shares, q.shape[1])
+
+    def count_again(self, layer: int, q: Tensor, k: Tensor, shares: Tensor | float, heads: Tensor) -> None:
+        """Note that these heads of a call, q's, were computed once more."""
+        self._computed[layer][heads] += _pairs(q, k) * _per_head(shares, q.shape[1])
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
         """Attention over the keys that the policy chooses, counted and audited."""
-        index = None if q.shape[2] == 1 else self.policy.index(layer, q, k)
+        with self.timed("index"):
+            index = None if q.shape[2] == 1 else self.policy.index(layer, q, k)
         if index is None:
-            self.count(q, k, 1.0)
-            return dense_attention(q, k, v, scale=scale)
-        out, lse = sparse_attention(q, k, v, index, scale=scale)
+            self.count(layer, q, k, 1.0)
+            with self.timed("attention"):
+                return dense_attention(q, k, v, scale=scale)
+        self.count(layer, q, k, computed_shares(index))
+        with self.timed("attention"):
+            out, lse = sparse_attention(q, k, v, index, scale=scale)
         if self.audited:
-            review(self, q, k, v, out, lse, scale)
-        self.count(q, k, computed_share(index))
+            with self.timed("audit"):
+                review(self, layer, q, k, v, out, lse, scale)
         return out, lse
+
+
+def _pairs(q: Tensor, k: Tensor) -> float:
+    """Causal (query, key) pairs of one head."""
+    return q.shape[2] * (2 * k.shape[2] - q.shape[2] + 1) / 2
+
+
+def _per_head(shares: Tensor | float, heads: int) -> Tensor | float:
+    """Shares of groups of heads as shares of heads, [H]."""
+    return shares if isinstance(shares, float) else shares.repeat_interleave(heads // shares.shape[0])
 
 
 _active: ContextVar[Attends | None] = ContextVar("omnibus_attending", default=None)
@@ -110,7 +138,9 @@ def attention(
     return out.transpose(1, 2), None
 
 
-def review(state: Attending, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float | None) -> None:
+def review(
+    state: Attending, layer: int, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, scale: float | None
+) -> None:
     """Measure what each head kept; heads that missed auto's target are done again in place, in whole KV groups."""
     kept = kept_mass(q, k, lse, scale)
     redone = 0
@@ -127,14 +157,14 @@ def review(state: Attending, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: 
         if attempt == TRIES:
             out[:, heads], lse[:, heads] = dense_attention(*some, scale=scale)
             kept[heads] = 1.0
-            state.count_again(some[0], some[1], 1.0, q.shape[1])
+            state.count_again(layer, some[0], some[1], 1.0, heads)
             break
         index = state.policy.again(heads, kept[heads])
         out[:, heads], better = sparse_attention(*some, index, scale=scale)
         lse[:, heads] = better
         kept[heads] = kept_mass(some[0], some[1], better, scale)
-        state.count_again(some[0], some[1], computed_share(index), q.shape[1])
-    state.recall.add(kept, redone)
+        state.count_again(layer, some[0], some[1], computed_shares(index), heads)
+    state.recall.add(layer, kept, redone)
 
 
 def register() -> None:

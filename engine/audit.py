@@ -21,32 +21,28 @@ class Recall:
 
     def __init__(self) -> None:
         self.redone = 0
-        self._kept: list[tuple[Tensor, Tensor]] = []
+        self._kept: list[tuple[int, Tensor]] = []
 
-    def add(self, kept: Tensor, redone: int = 0) -> None:
+    def add(self, layer: int, kept: Tensor, redone: int = 0) -> None:
         """Count one call's kept mass per head, [H]."""
-        self._kept.append((kept.mean(), kept.min()))
+        self._kept.append((layer, kept))
         self.redone += redone
-
-    def join(self, other: Recall) -> None:
-        """Count another part's calls too."""
-        self._kept += other._kept
-        self.redone += other.redone
-
-    @property
-    def calls(self) -> int:
-        """Sparse calls counted."""
-        return len(self._kept)
 
     @property
     def mean(self) -> float | None:
         """Mean over calls and heads; None where every call was dense."""
-        return float(torch.stack([mean for mean, _ in self._kept]).mean()) if self._kept else None
+        return float(torch.stack([kept.mean() for _, kept in self._kept]).mean()) if self._kept else None
 
     @property
     def low(self) -> float:
         """The worst head's mean of any call."""
-        return float(torch.stack([low for _, low in self._kept]).min()) if self._kept else 1.0
+        return float(torch.stack([kept.min() for _, kept in self._kept]).min()) if self._kept else 1.0
+
+    @property
+    def by_layer(self) -> dict[int, Tensor]:
+        """Each layer's mean over its sparse calls per head, [H]; layers whose calls were all dense are not there."""
+        layers = {layer for layer, _ in self._kept}
+        return {i: torch.stack([kept for layer, kept in self._kept if layer == i]).mean(0) for i in layers}
 
 
 def audited_rows(queries: int) -> range:

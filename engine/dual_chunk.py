@@ -106,10 +106,12 @@ class DualChunkAttending:
     def _across(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Attention to the first chunk of these keys, all of it before the queries."""
         chunk, policy = self._dual.chunk, self._inner.policy
-        index = policy.index(layer, q, k) if chunk > NEAR else None
-        if index is None:
-            return dense_attention(q, k[:, :, :chunk], v[:, :, :chunk], scale=scale, causal=False)
-        far = chunk - NEAR
-        out, lse = sparse_attention(q, k, v, index.before(far), scale=scale)
-        near = dense_attention(q, k[:, :, far:chunk], v[:, :, far:chunk], scale=scale, causal=False)
-        return merge_attention(out, lse, *near)
+        with self._inner.timed("index"):
+            index = policy.index(layer, q, k) if chunk > NEAR else None
+        with self._inner.timed("attention"):
+            if index is None:
+                return dense_attention(q, k[:, :, :chunk], v[:, :, :chunk], scale=scale, causal=False)
+            far = chunk - NEAR
+            out, lse = sparse_attention(q, k, v, index.before(far), scale=scale)
+            near = dense_attention(q, k[:, :, far:chunk], v[:, :, far:chunk], scale=scale, causal=False)
+            return merge_attention(out, lse, *near)

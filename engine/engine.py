@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from engine.errors import PromptTooLong, StoreError
 from engine.events import CancelToken, OnProgress, Progress
 from engine.generate import Generation
 from engine.hardware import pick_chunk
+from engine.head_figures import HeadFigures
 from engine.host_cache import PAGE, HostCache
 from engine.memory_plan import MemoryPlan, free_memory, plan_memory
 from engine.model import LanguageModel
@@ -29,6 +30,7 @@ from engine.prefill import Report, chunk_spans, prefill_segment
 from engine.prefix import HostPrefix, Prefix, ResidentPrefix
 from engine.provenance import Provenance
 from engine.sampling import Sampling
+from engine.stopwatch import Part, Stopwatch
 
 if TYPE_CHECKING:
     from engine.store import Namespace, Plan, Store
@@ -52,6 +54,10 @@ class PrefillStats:
     miss_reason: str | None
     plan: Plan | None = None
     """What restoring and computing the kept prefix were expected to take."""
+    parts: Mapping[Part, float] = field(default_factory=dict)
+    """Of prefill_seconds, those that had a part of their own; the rest are the model's linear layers."""
+    heads: HeadFigures | None = None
+    """Of the tokens that were computed; null where none was."""
 
 
 @dataclass(slots=True)
@@ -153,11 +159,13 @@ class Engine:
         parent, reason, expected = self._restore(tokens, spans, plan, cache, cancel, on_progress)
         cached, restored = cache.length, time.perf_counter() - started
         started = time.perf_counter()
-        density, recall = self._prefill(tokens, spans, plan, cache, parent, save, cancel, on_progress)
+        under = self._prefill(tokens, spans, plan, cache, parent, save, cancel, on_progress)
+        density, recall, heads = under.density, under.recall.mean, under.heads  # these wait for the device
         seconds = time.perf_counter() - started
         if self.store is not None and cached < len(tokens):
             self.store.computed(self.namespace_of(plan), len(tokens) - cached, seconds)
-        stats = PrefillStats(len(tokens), cached, seconds, restored, density, recall, reason, expected)
+        parts = under.watch.seconds if under.watch else {}
+        stats = PrefillStats(len(tokens), cached, seconds, restored, density, recall, reason, expected, parts, heads)
         return Context(tokens, cache, stats)
 
     def generate(
@@ -294,26 +302,31 @@ class Engine:
         save: bool,
         cancel: CancelToken | None,
         on_progress: OnProgress | None,
-    ) -> tuple[float | None, float | None]:
-        """Compute what the store did not have; the density of the attention computed, and the share it kept."""
+    ) -> Attending:
+        """Compute what the store did not have; what was attended to, how much that kept, and what took how long."""
         todo = [span for span in spans if span[0] >= cache.length]
         done = cache.length
         layers = len(self.model.decoder.layers)
         report = None
         if on_progress:
             report = Report(on_progress, done=done, total=len(tokens), layers=layers, cached=done)
-        under = Attending(self.policy)
+        watch = Stopwatch(self.model.device)
+        under = Attending(self.policy, watch=watch)
         dual = self.model.dual_chunk
         attends = DualChunkAttending(under, dual) if dual else under
         together = max(1, plan.segment_tokens // plan.chunk_tokens)
         for i in range(0, len(todo), together):
             segment = todo[i : i + together]
             part = tokens[segment[0][0] : segment[-1][1]]
-            prefill_segment(self.model.decoder, cache, part, segment, attends=attends, cancel=cancel, report=report)
+            prefill_segment(
+                self.model.decoder, cache, part, segment,
+                attends=attends, cancel=cancel, report=report, watch=watch,
+            )  # fmt: skip
             if save and self.store is not None and not _not_kept(plan):
-                parent = self._save(self.namespace_of(plan), parent, tokens, segment, cache)
+                with watch.part("copies"):
+                    parent = self._save(self.namespace_of(plan), parent, tokens, segment, cache)
                 save = parent is not None
-        return under.density, under.recall.mean
+        return under
 
     def _save(
         self,

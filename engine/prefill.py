@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from engine.cache import KVCache
 from engine.events import CancelToken, OnProgress, Progress
 from engine.host_cache import HostCache
 from engine.layers import run_layer
+from engine.stopwatch import Stopwatch
+from engine.timed_cache import TimedCache
 
 
 def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple[int, int]]:
@@ -33,12 +36,13 @@ def prefill_segment(
     attends: Attends,
     cancel: CancelToken | None = None,
     report: Report | None = None,
+    watch: Stopwatch | None = None,
 ) -> Tensor:
     """Run the tokens of `spans`, which stand behind what the cache holds, through every layer, chunk by chunk in each.
 
     The hidden states of the segment stay on the device; the cache gains the segment's keys and values. Returns the
     last token's hidden state [1, 1, hidden] after the final norm. When it is cancelled (Cancelled) the cache is cut
-    back to where the segment began.
+    back to where the segment began. `watch` counts what moving keys and values takes.
     """
     begin, end = spans[0][0], spans[-1][1]
     device = cache.device
@@ -47,27 +51,35 @@ def prefill_segment(
     hidden: Tensor = decoder.embed_tokens(ids)
     rotary = decoder.rotary_emb(hidden, position_ids=positions)
     last = len(decoder.layers) - 1
+    filled = cache if watch is None else TimedCache(cache, watch)
     try:
         with attending(attends):
             for i, layer in enumerate(decoder.layers):
-                cache.begin_layer(i)
+                with _copies(watch):
+                    cache.begin_layer(i)
                 for start, stop in spans:
                     if cancel is not None:
                         cancel.raise_if_cancelled()
                     part = slice(start - begin, stop - begin)
                     turned = rotary[0][:, part], rotary[1][:, part]
-                    out = run_layer(layer, hidden[:, part], positions[:, part], turned, cache)
+                    out = run_layer(layer, hidden[:, part], positions[:, part], turned, filled)
                     if i < last or stop == end:
                         hidden[:, part] = out
                     if report is not None:
                         report.chunk(stop - start, i)
-                cache.end_layer(i)
-        cache.commit(end)
+                with _copies(watch):
+                    cache.end_layer(i)
+        with _copies(watch):
+            cache.commit(end)
     except BaseException:
         cache.truncate(begin)
         raise
     normed: Tensor = decoder.norm(hidden[:, -1:])
     return normed
+
+
+def _copies(watch: Stopwatch | None) -> AbstractContextManager[None]:
+    return nullcontext() if watch is None else watch.part("copies")
 
 
 class Report:

@@ -18,11 +18,16 @@ def computed_share(index: BlockIndex) -> Tensor:
 
     Diagonal blocks count half, keys that are both a column and in a block twice.
     """
+    return computed_shares(index).mean()
+
+
+def computed_shares(index: BlockIndex) -> Tensor:
+    """The same for each of the index's groups of heads, [groups]."""
     pairs = index.q_len * (2 * index.kv_len - index.q_len + 1) / 2
-    blocks = index.counts.sum(dtype=torch.float32) * (index.q_block * index.k_block)
-    diagonal = index.counts.numel() * index.q_block * min(index.q_block, index.k_block) / 2
-    columns = index.column_counts.sum(dtype=torch.float32) * index.q_len
-    return ((blocks - diagonal + columns) / (pairs * index.batch * index.groups)).clamp(0.0, 1.0)
+    blocks = index.counts.sum((0, 2), dtype=torch.float32) * (index.q_block * index.k_block)
+    diagonal = index.batch * index.rows * index.q_block * min(index.q_block, index.k_block) / 2
+    columns = index.column_counts.sum(0, dtype=torch.float32) * index.q_len
+    return ((blocks - diagonal + columns) / (pairs * index.batch)).clamp(0.0, 1.0)
 
 
 def attended_pairs(index: BlockIndex) -> int:
