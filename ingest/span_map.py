@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ingest.document import Document
 from ingest.tokens import Tokens
 
@@ -60,6 +62,13 @@ class SpanMap:
             if real.any():
                 spans.append(place(entry.document, int(starts[real].min()), int(ends[real].max())))
         return spans
+
+    def token_at(self, entry: int, char: int) -> int:
+        """The first token (in the prompt) of an entry that begins at a character of its document or behind it."""
+        starts = self._tokens[entry].starts
+        real = np.flatnonzero(starts >= 0)
+        at = int(np.searchsorted(starts[real], char))
+        return self._starts[entry] + (int(real[at]) if at < len(real) else len(starts))
 
 
 def place(document: Document, char_start: int, char_end: int) -> Span:

@@ -47,6 +47,8 @@ class ChatEvents:
         name, dialogue = kept or (names[0] if names else DEFAULT, Dialogue(tab))
         if name not in names and kept:
             name, dialogue = names[0] if names else DEFAULT, Dialogue(tab)
+        if tab:
+            self._tabs.keep(person, name, dialogue)
         title = f"<h1>Omnibus</h1><p>{say('motto')}</p>"
         panel = self._shelf.panel(name, request)
         return (
@@ -67,8 +69,10 @@ class ChatEvents:
         return [], fresh, ""
 
     def choose(self, name: str | None, dialogue: Dialogue, request: gr.Request) -> tuple[Any, ...]:
-        """Another collection: its documents, a fresh dialogue, no source."""
-        say = Texts.of(request)
+        """Another collection: its documents, a fresh dialogue, no source. Nothing where it is shown already."""
+        say, shown = Texts.of(request), self._tabs.find(self._viewed.person(request), dialogue.tab)
+        if dialogue.tab and shown is not None and shown[0] == (name or DEFAULT):  # Gradio says so too when the field is only left
+            return (gr.skip(),) * 6
         return *self._shelf.panel(name, request), *self.leave(name, dialogue, request), source_view.empty(say)
 
     def gone(self, request: gr.Request) -> None:

@@ -23,11 +23,25 @@ document.addEventListener('keydown', (event) => {
   if (event.key === ' ' && event.target.matches('a[role=button]')) { event.preventDefault(); event.target.click(); }
 });
 """
+NAMES = """
+let moved = false;
+document.addEventListener('keydown', (event) => {
+  if (!event.target.closest('#collection')) return;
+  const took = event.key === 'Enter' && !moved;
+  moved = event.key.startsWith('Arrow');
+  if (!took) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  event.target.blur();
+}, true);
+"""
+"""Enter takes a collection's name as it was typed; Gradio's own takes the first name that holds what was typed."""
 RULES = _links("rule", "rule")
 WARM = _links("warm", "warm")
 ACTS = (
     _links("act", "act")
     + BUTTONS
+    + NAMES
     + """
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;

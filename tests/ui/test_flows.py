@@ -36,6 +36,23 @@ def test_a_document_left_out_leaves_the_meter_and_reading_ahead_makes_it_ready(v
     visit.ready()
 
 
+def test_a_name_is_taken_as_typed_and_leaving_the_field_keeps_the_dialogue(
+    visit: Visit, house: tuple[str, Library]
+) -> None:
+    house[1].collection("ledger of ships").add_bytes("ships.txt", b"The ship is old.\n")
+    visit.page.reload()
+    visit.page.wait_for_function("document.querySelector('#collection input')?.value")
+    visit.collection("ledger")
+    assert visit.page.input_value("#collection input") == "ledger"
+    visit.upload(SAMPLES / "handbook.md")
+    visit.ask("Who is the warden?")
+    visit.page.wait_for_selector("#chat p.stats", timeout=90_000)
+    visit.page.click("#collection input")
+    visit.page.click("#question textarea")
+    visit.page.wait_for_timeout(1000)
+    assert visit.page.locator("#chat p.stats").count() == 1
+
+
 def test_stop_while_it_reads_frees_the_engine_within_a_chunk(
     visit: Visit, house: tuple[str, Library], tmp_path: Path
 ) -> None:
