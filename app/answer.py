@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
+from app.inside import Inside
 from app.looked_at import LookedAt
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class AnswerStats:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Text, citations, statistics, a notice about what it was based on, what its tokens looked at, most first, and
-    their log probabilities where the sampling asked for them."""
+    """Text, citations, statistics, a notice about what it was based on, what its tokens looked at, most first, their
+    log probabilities where the sampling asked for them, and how it was made where that was watched."""
 
     text: str
     citations: tuple[Citation, ...]
@@ -92,9 +93,10 @@ class Answer:
     notice: str
     looked_at: tuple[LookedAt, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    inside: Inside | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, the shape that `omnibus ask --json` prints."""
+        """JSON-ready, the shape that `omnibus ask --json` prints; without `inside`, which is large."""
         keys = ["quote", "document", "path", "page", "line_start", "line_end", "char_start", "char_end", "state"]
         return {
             "text": self.text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -97,7 +98,7 @@ def _parts(packed: PackedPrompt, i: int, most: int) -> list[tuple[int, int]]:
         count = max(1, min(most, (entry.token_end - entry.token_start) // LEAST))
         inner = np.linspace(entry.token_start, entry.token_end, count + 1).astype(np.int64)[1:-1]
     bounds = [entry.token_start, *inner.tolist(), entry.token_end]
-    return [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    return [(a, b) for a, b in itertools.pairwise(bounds) if b > a]
 
 
 def _cell(packed: PackedPrompt, i: int, start: int, end: int, share: float) -> list[Cell]:

@@ -15,7 +15,9 @@ from app.answer import Answer, AnswerStats, Citation, Turn
 from app.conversations import Conversations
 from app.errors import NotAnswerable, UploadTooLarge
 from app.evidence import gather, lead_in
+from app.inside import Laps, inside
 from app.jobs import Job, OnJob
+from app.kept_figures import KeptFigures
 from app.kept_kv import KeptKV
 from app.looked_at import looked_at
 from app.planner import ModeChoice, Plan
@@ -28,7 +30,7 @@ from app.source import SourceView, view
 from app.stream import AnswerStream, Event
 from app.uploads import upload_path
 from engine.engine import Context, Engine
-from engine.events import CancelToken, OnProgress
+from engine.events import CancelToken, OnProgress, Progress
 from engine.prefill import chunk_spans
 from engine.sampling import Sampling
 from ingest import Duplicate, PageImage, TokenCache, near, page_image, read_all_bytes
@@ -230,7 +232,7 @@ class Collection:
 
     def warm(self, *, on_progress: OnProgress | None = None, cancel: CancelToken | None = None) -> WarmReport:
         """Read the whole collection into the session store now, so that the next question starts at once."""
-        with self.library.turn(cancel):
+        with self.library.turn(cancel, _told(on_progress)):
             engine = self.library.load_engine(on_progress)
             prepared = self.prepare(engine, "", "whole", (), None)
             context = self.read(engine, prepared, cancel, on_progress)
@@ -301,8 +303,10 @@ class Collection:
             return other.stream(self, question, mode=mode, history=history, sampling=drawn, cancel=cancel)
 
         def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
-            with self.library.turn(token):
-                return self._answer(question, mode, history, drawn, emit, token)
+            came = time.perf_counter()
+            with self.library.turn(token, _told(emit)):
+                laps = Laps(time.perf_counter() - came)
+                return self._answer(question, mode, history, drawn, emit, token, laps)
 
         return AnswerStream(work, cancel)
 
@@ -335,10 +339,12 @@ class Collection:
         sampling: Sampling,
         emit: Callable[[Event], None],
         cancel: CancelToken,
+        laps: Laps,
     ) -> Answer:
         engine = self.library.load_engine(emit)
         started = time.perf_counter()
-        prepared = self.prepare(engine, question, mode, history, sampling.max_new_tokens)
+        with laps.lap("packing"):
+            prepared = self.prepare(engine, question, mode, history, sampling.max_new_tokens)
         engine.check_fits(len(prepared.prefix) + len(prepared.tail), sampling.max_new_tokens)
         snapshot = self.record(prepared)
         context = self.read(engine, prepared, cancel, emit)
@@ -351,7 +357,8 @@ class Collection:
             first = first or time.perf_counter() - started
             emit(piece)
         assert generation.stats is not None
-        citations = self.cite(engine, context, prepared, question, generation.text, generation.token_ids, cancel)
+        with laps.lap("proof"):
+            citations = self.cite(engine, context, prepared, question, generation.text, generation.token_ids, cancel)
         stats = AnswerStats(
             prompt_tokens=len(context.tokens) + len(prepared.tail),
             cached_tokens=context.stats.cached_tokens,
@@ -368,7 +375,9 @@ class Collection:
         )
         notice = prepared.reason[0].upper() + prepared.reason[1:]
         places = looked_at(prepared.packed, seen.shares(), block=seen.block, before=len(prepared.head))
-        return Answer(generation.text.strip(), citations, stats, notice, places, tuple(generation.logprobs))
+        figures, quota = KeptFigures(self.library.settings.home / "figures"), self.library.settings.store_quota_gb
+        how = inside(engine, context, prepared, generation.stats, seen, laps, figures, int(quota * 1e9))
+        return Answer(generation.text.strip(), citations, stats, notice, places, tuple(generation.logprobs), how)
 
     def read(
         self, engine: Engine, prepared: Prepared, cancel: CancelToken | None, on_progress: OnProgress | None
@@ -401,3 +410,8 @@ class Collection:
         if len(found.candidates) > 1 and found.longest <= room:
             pick = engine.choose(context, suffix, found.tokens, cancel=cancel)
         return found.cited(pick)
+
+
+def _told(on_progress: Callable[[Progress], None] | None) -> Callable[[int], None] | None:
+    """Tell of the place in the queue as progress."""
+    return None if on_progress is None else lambda before: on_progress(Progress("wait", 0, before))

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.answer import Answer, AnswerStats, Citation
 from app.database.models import CollectionRow, ConversationRow, ConversationTurnRow
 from app.errors import NoSuchConversation
+from app.inside import Inside
 from app.looked_at import LookedAt
 
 Format = Literal["markdown", "html", "jsonl"]
@@ -140,6 +141,7 @@ def _read(kept: dict[str, Any]) -> Answer:
         AnswerStats(**kept["stats"]),
         kept["notice"],
         tuple(LookedAt(**place) for place in kept["looked_at"]),
+        inside=Inside.of(kept["inside"]) if kept.get("inside") else None,
     )
 
 

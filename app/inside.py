@@ -1,4 +1,4 @@
-"""Inside: how an answer was made, beyond its statistics: time by part, attention by head and by place, what was kept."""
+"""Inside: how an answer was made, beyond its statistics: time by part, attention by head and place, the store's use."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from app.attention_map import AttentionMap, Cell, MappedDocument, attention_map
 from app.kept_figures import KeptFigures
-from engine.head_figures import HeadFigures
+from engine.head_figures import HeadFigures as HeadFigures
+from engine.head_figures import Rows as Rows
 
 if TYPE_CHECKING:
     from app.planning import Prepared
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 Part = Literal[
     "waiting", "packing", "restore", "index", "attention", "audit", "linear", "copies", "question", "decode", "proof"
 ]
-"""In the order in which they come: the turn waited for, documents packed, KV restored; of the reading the choice of keys,
-attention, its audit, linear layers and the rest, KV moved; the question read, words written, a proof picked."""
+"""In the order in which they come: the turn waited for, documents packed, KV restored; of the reading the choice of
+keys, attention, its audit, linear layers and the rest, KV moved; the question read, words written, a proof picked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def inside(
     seen: Provenance,
     laps: Laps,
     figures: KeptFigures,
+    quota_bytes: int,
 ) -> Inside:
     """The inside of an answer that has just been made; what was read now is kept for the answers to come."""
     stats = context.stats
@@ -105,16 +107,22 @@ def inside(
         figures.put(key, heads, read)
     elif (kept := figures.get(key)) is not None:
         (heads, read), earlier = kept, True
-    parts: dict[Part, float] = {"waiting": laps.waiting, "restore": stats.restore_seconds, **laps.taken, **stats.parts}
+    parts: dict[Part, float] = {"waiting": laps.waiting, "restore": stats.restore_seconds, **laps.taken}
+    parts.update(stats.parts.items())
     parts["linear"] = max(0.0, stats.prefill_seconds - sum(stats.parts.values())) if stats.heads is not None else 0.0
     parts["question"], parts["decode"] = generation.ttft_seconds, generation.decode_seconds
     drawn = attention_map(prepared.packed, seen.shares(), block=seen.block, before=len(prepared.head))
     return Inside(
-        {part: round(seconds, 4) for part, seconds in parts.items()}, heads, read, earlier, drawn, _store(engine, context)
+        {part: round(parts[part], 4) for part in get_args(Part) if part in parts},
+        heads,
+        read,
+        earlier,
+        drawn,
+        _store(engine, context, quota_bytes),
     )
 
 
-def _store(engine: Engine, context: Context) -> StoreUse | None:
+def _store(engine: Engine, context: Context, quota_bytes: int) -> StoreUse | None:
     if engine.store is None:
         return None
     stats, expected = context.stats, context.stats.plan
@@ -123,7 +131,7 @@ def _store(engine: Engine, context: Context) -> StoreUse | None:
         stats.cached_tokens,
         stats.prompt_tokens * engine.model.fingerprint.kv_bytes_per_token,
         engine.store.usage(),
-        engine.store.quota_bytes or 0,
+        quota_bytes,
         stats.miss_reason,
         expected.restore_seconds if expected else None,
         expected.compute_seconds if expected else None,

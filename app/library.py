@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from app.errors import NoSuchCollection, NoSuchJob, NotAllowed
 from app.originals import Originals
 from app.search import Search
 from app.settings import Settings
+from app.turns import Turns
 
 if TYPE_CHECKING:
     from app.collection import Collection
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 SHARED = ("sessions", "job_table", "watching", "generator")
-LOOK_UP_S = 0.2
-"""How often who waits for the engine looks whether it was called away."""
 
 
 @dataclass(slots=True)
@@ -90,7 +89,7 @@ class Library:
         if generator is not None:
             changes["generator_url"] = generator
         self.settings = (settings or Settings()).model_copy(update=changes)
-        self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), threading.Lock()
+        self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), Turns()
         self._working: dict[threading.Thread, CancelToken] = {}
         self._sparse: dict[str, tuple[list[tuple[str, str]], SparseIndex]] = {}
         self._held = _Held()
@@ -331,11 +330,12 @@ class Library:
             return self._held.store
 
     @contextmanager
-    def turn(self, cancel: CancelToken | None = None) -> Iterator[None]:
-        """The engine for one caller at a time; who waits with a cancel token can be called away (raises Cancelled)."""
-        while not self._turn.acquire(timeout=LOOK_UP_S):
-            if cancel is not None:
-                cancel.raise_if_cancelled()
+    def turn(self, cancel: CancelToken | None = None, on_place: Callable[[int], None] | None = None) -> Iterator[None]:
+        """The engine for one caller at a time, first come, first served; `on_place` is told how many come before.
+
+        Who waits with a cancel token can be called away (raises Cancelled).
+        """
+        self._turn.acquire(cancel, on_place)
         try:
             yield
         finally:

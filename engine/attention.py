@@ -35,7 +35,7 @@ class Attends(Protocol):
 
 @dataclass(slots=True)
 class Attending:
-    """Prefill under a policy: how much attention each head computed, how much of it was kept, and what took how long."""
+    """Prefill under a policy: how much each head computed, what it kept of its attention, and what took how long."""
 
     policy: Policy
     audited: bool = True

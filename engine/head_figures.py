@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -31,7 +32,7 @@ class HeadFigures:
 def head_figures(pairs: Mapping[int, float], computed: Mapping[int, Tensor], kept: Mapping[int, Tensor]) -> HeadFigures:
     """From pairs per layer, pairs computed per layer and head [H], and kept mass [H] of the layers that had any."""
     layers = sorted(pairs)
-    ones = {i: torch.ones_like(computed[i]) for i in layers}
+    ones = {i: computed[i].new_ones(computed[i].shape) for i in layers}
     return HeadFigures(
         tuple(_row(computed[i] / pairs[i], 4) for i in layers), tuple(_row(kept.get(i, ones[i]), 5) for i in layers)
     )

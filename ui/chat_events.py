@@ -71,7 +71,9 @@ class ChatEvents:
     def choose(self, name: str | None, dialogue: Dialogue, request: gr.Request) -> tuple[Any, ...]:
         """Another collection: its documents, a fresh dialogue, no source. Nothing where it is shown already."""
         say, shown = Texts.of(request), self._tabs.find(self._viewed.person(request), dialogue.tab)
-        if dialogue.tab and shown is not None and shown[0] == (name or DEFAULT):  # Gradio says so too when the field is only left
+        if (
+            dialogue.tab and shown is not None and shown[0] == (name or DEFAULT)
+        ):  # Gradio says so too when the field is only left
             return (gr.skip(),) * 6
         return *self._shelf.panel(name, request), *self.leave(name, dialogue, request), source_view.empty(say)
 
@@ -157,12 +159,11 @@ class ChatEvents:
     async def _followed(self, run: Run, request: gr.Request) -> AsyncIterator[Talk]:
         session, dialogue, say = request.session_hash or "", run.dialogue, Texts.of(request)
         run.follow(session)
-        shown: tuple[int, int] | None = None
+        shown = -1
         while not run.done and not dialogue.left:
-            before = self._running.before(run)
-            if shown != (run.version, before if run.event is None else 0):
-                shown = run.version, before if run.event is None else 0
-                yield dialogue.messages, dialogue, _line(run, before, say)
+            if shown != run.version:
+                shown = run.version
+                yield dialogue.messages, dialogue, _line(run, say)
             await asyncio.sleep(REFRESH_S)
         # Gradio sends what came last once more at the end, so a dialogue that was left ends with changing nothing.
         skip = gr.skip()
@@ -224,7 +225,7 @@ class ChatEvents:
             self._viewed.collection(name, request).conversations.rename(dialogue.number, words)
 
 
-def _line(run: Run, before: int, say: Texts) -> str:
+def _line(run: Run, say: Texts) -> str:
     if run.event is None:
-        return chat_view.status(say("waiting_behind", count=before) if before else say("waiting"))
+        return chat_view.status(say("waiting"))
     return chat_view.progress(run.event, say) if isinstance(run.event, Progress) else chat_view.status(say("decode"))

@@ -80,6 +80,8 @@ class Dialogue:
 
 def progress(event: Progress, say: Texts) -> str:
     """A progress event as a bar with words."""
+    if event.phase == "wait":
+        return status(say("waiting_behind", count=event.total))
     share = 100 * event.done / event.total if event.total else 0
     if event.phase != "prefill":
         return status(say(event.phase), share)

@@ -24,6 +24,8 @@ def render(plan: Plan, mode: ModeChoice, say: Texts) -> str:
 
 def reading(event: Progress, say: Texts) -> str:
     """A corpus that is being read before anything is asked."""
+    if event.phase == "wait":
+        return note(say("waiting_behind", count=event.total))
     share = event.done / event.total if event.total else 0.0
     if event.phase == "prefill" and event.eta_seconds is not None:
         words = say("reading_now", seconds=say.decimal(event.eta_seconds, 0))

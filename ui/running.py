@@ -104,12 +104,6 @@ class Running:
         with self._lock:
             return self._runs.get(tab)
 
-    def before(self, run: Run) -> int:
-        """How many other runs began earlier and are not done."""
-        with self._lock:
-            runs = list(self._runs.values())
-        return runs.index(run) if run in runs else 0
-
     def stop(self, tab: str) -> None:
         """Stop what a tab waits for, if anything."""
         if (run := self.of(tab)) is not None:

@@ -56,7 +56,7 @@ function open(target) {
   if (target.startsWith('cite-')) cited = Number(target.slice(5));
   trigger('jump', { target });
 }
-const LINKS = ['cite', 'doc', 'inside', 'look'].map((kind) => `a[href^="#${kind}-"]`).join(', ');
+const LINKS = ['cite', 'doc', 'inside', 'look', 'cell'].map((kind) => `a[href^="#${kind}-"]`).join(', ');
 document.addEventListener('click', (event) => {
   const link = event.target.closest(LINKS);
   if (!link) return;

@@ -22,7 +22,10 @@ class SourceEvents:
         self._viewed = viewed
 
     def jump(self, name: str | None, dialogue: Dialogue, request: gr.Request, event: gr.EventData) -> Any:
-        """Open what a link names: `cite-<number>`, `doc-<id>`, `inside-<answer>` or `look-<answer>-<file>-<cell>`."""
+        """Open what a link names.
+
+        `cite-<number>`, `doc-<id>`, `inside-<answer>`, `look-<answer>-<place>` or `cell-<answer>-<file>-<part>`.
+        """
         kind, _, key = str(event._data["target"]).partition("-")
         say = Texts.of(request)
         try:
@@ -35,6 +38,13 @@ class SourceEvents:
                 answer, place = (int(part) for part in key.split("-"))
                 seen = dialogue.answers[answer].looked_at[place]
                 return _place(collection, say, seen.path, seen.char_start, seen.char_end)
+            if kind == "cell":
+                answer, file, part = (int(number) for number in key.split("-"))
+                how = dialogue.answers[answer].inside
+                if how is None:
+                    return gr.skip()
+                drawn = how.map.documents[file]
+                return _place(collection, say, drawn.path, drawn.cells[part].char_start, drawn.cells[part].char_end)
             if not 0 <= int(key) < len(dialogue.citations):
                 return gr.skip()
             citation = dialogue.citations[int(key)]

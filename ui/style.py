@@ -96,6 +96,35 @@ p.notice { color: var(--body-text-color-subdued); font-style: italic; }
 .inside h3 { font-size: .8rem; font-weight: 600; margin: 0 0 6px; }
 .inside p { font-size: .85rem; margin: 6px 0 0; color: var(--body-text-color); }
 .inside code { font-size: .8rem; overflow-wrap: anywhere; }
+.inside h2 { font-size: 1rem; font-weight: 600; margin: 0; }
+.inside .axes { font-size: .78rem; color: var(--body-text-color-subdued); margin: 4px 0; }
+svg.heat { display: block; width: 100%; height: auto; max-height: 320px; }
+.scale { display: flex; align-items: center; gap: 2px; font-size: .78rem; color: var(--body-text-color-subdued); }
+.scale i { width: 14px; height: 10px; border-radius: 2px; } .scale span { margin: 0 4px; }
+.scale span:first-child { margin-left: 0; }
+ul.map { list-style: none; margin: 8px 0 0 !important; padding: 0 !important; font-size: .82rem; }
+ul.map li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 2px 10px; margin: 0 0 8px !important;
+  padding: 0 !important; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+ul.map .cells { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: 2px; }
+.cells a { width: 22px; height: 22px; border-radius: 3px; cursor: pointer; }
+.cells a:is(:hover, :focus-visible) { outline: 2px solid var(--body-text-color); outline-offset: -1px; }
+.computed { --s0: #e7e5e4; --s1: #d5ece8; --s2: #b6ded8; --s3: #8ccbc2; --s4: #5fb3a9; --s5: #38978d;
+  --s6: #1d7a72; --s7: #115e59; --s8: #0b3f3c; }
+.dark .computed { --s0: #292524; --s1: #123331; --s2: #164744; --s3: #1a5f5a; --s4: #1f7b74; --s5: #2a9a91;
+  --s6: #43bdb2; --s7: #7fdcd2; --s8: #d5f7f2; }
+.lost { --s0: #e7e5e4; --s1: #fbeccb; --s2: #fadb9b; --s3: #f7c463; --s4: #eda635; --s5: #d97f14;
+  --s6: #b65d0e; --s7: #8f430f; --s8: #5f2a0c; }
+.dark .lost { --s0: #292524; --s1: #3a2a12; --s2: #553a10; --s3: #77500f; --s4: #9c6a10; --s5: #c58a16;
+  --s6: #e8ab32; --s7: #f6cb70; --s8: #fdeec8; }
+.step-0 { fill: var(--s0); background: var(--s0); }
+.step-1 { fill: var(--s1); background: var(--s1); }
+.step-2 { fill: var(--s2); background: var(--s2); }
+.step-3 { fill: var(--s3); background: var(--s3); }
+.step-4 { fill: var(--s4); background: var(--s4); }
+.step-5 { fill: var(--s5); background: var(--s5); }
+.step-6 { fill: var(--s6); background: var(--s6); }
+.step-7 { fill: var(--s7); background: var(--s7); }
+.step-8 { fill: var(--s8); background: var(--s8); }
 .stack { display: flex; height: 14px; border-radius: 4px; overflow: hidden; background: var(--border-color-primary); }
 .stack span { display: block; height: 100%; }
 ul.legend, ol.places { list-style: none; margin: 6px 0 0 !important; padding: 0 !important; font-size: .82rem; }

@@ -34,7 +34,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 FAULT = 70
 """Exit code of an error that is not the person's."""
-PHASES = {"load": "Loading the model", "restore": "Restoring", "prefill": "Reading", "decode": "Answering"}
+PHASES = {
+    "wait": "Waiting for the engine",
+    "load": "Loading the model",
+    "restore": "Restoring",
+    "prefill": "Reading",
+    "decode": "Answering",
+}
 
 
 def fail(message: str, code: int = 1) -> typer.Exit:
