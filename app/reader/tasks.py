@@ -11,6 +11,7 @@ from random import Random
 
 from app.reader import templates
 from app.reader.corpus import Corpus, Part
+from engine.evaluation import templates as held
 
 LONGEST = 110
 """Characters of a short answer."""
@@ -28,7 +29,10 @@ VERBS = {
     ).split()
 } | {"specifies": "specify", "modifies": "modify", "identifies": "identify", "processes": "process"}  # fmt: skip
 DOING = re.compile(rf"(?:(?:The|An?) )?((?:[\w`'()-]+ ){{0,3}}[\w`'()-]+) ({'|'.join(VERBS)}) (.+)\.")
-DOCSTRING = re.compile(r'def ((\w{4,})\([^)"]*\)[^:"\n]*:)\n\s+"""([A-Z][^"]{30,150}?[.])(?:\s|""")')
+DOCSTRING = re.compile(
+    r'(?P<line>(?P<kind>def|class) (?P<name>\w{4,})(?:\([^)"]*\))?[^:"\n]*:)\n\s+'
+    r'"""(?P<said>[A-Z][^"]{30,150}?[.])(?:\s|""")'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def slots(random: Random) -> dict[str, str]:
     """Something for each place of a template."""
     pick, t = random.choice, templates
     return {
-        "person": f"{pick(t.FIRST)} {pick(t.LAST)}",
+        "person": person(random),
         "place": pick(t.PLACE_A) + pick(t.PLACE_B),
         "place2": pick(t.PLACE_A) + pick(t.PLACE_B),
         "year": str(random.randrange(1500, 2030)),
@@ -104,6 +108,16 @@ def slots(random: Random) -> dict[str, str]:
         "option": f"{name(random)}_{name(random)}",
         "word": name(random),
     }
+
+
+def person(random: Random) -> str:
+    """Somebody's name, half of the time a made-up one; nobody of the evaluation's."""
+    t = templates
+    while True:
+        first = random.choice(t.FIRST_A) + random.choice(t.FIRST_B) if random.random() < 0.6 else random.choice(t.FIRST)
+        last = random.choice(t.LAST_A) + random.choice(t.LAST_B) if random.random() < 0.6 else random.choice(t.LAST)
+        if first not in held.FIRST_NAMES and last not in held.LAST_NAMES:
+            return f"{first} {last}"
 
 
 def name(random: Random) -> str:
@@ -202,16 +216,32 @@ def which(corpus: Corpus, count: int) -> Iterator[Ask]:
 
 
 def functions(corpus: Corpus, count: int) -> Iterator[Ask]:
-    """The function that a docstring's first sentence describes."""
-    text = corpus.text
-    found = [m for m in DOCSTRING.finditer(text) if text.count(f"def {m.group(2)}(") == 1]
-    for match in corpus.random.sample(found, min(count, len(found))):
-        said = " ".join(match.group(3).split())
-        line = " ".join(f"def {match.group(1)}".split())
-        if match.group(2) not in said:
-            yield Ask(
-                corpus.random.choice(templates.FUNCTION).format(description=said), match.group(2), (line,), "function"
-            )
+    """The function or class that a docstring's first sentence describes."""
+    random, text = corpus.random, corpus.text
+    found = [m for m in DOCSTRING.finditer(text) if _defined_once(text, f"{m['kind']} {m['name']}")]
+    for match in random.sample(found, min(count, len(found))):
+        said = " ".join(match["said"].split())
+        line = " ".join(match["line"].split())
+        if match["name"] not in said:
+            yield Ask(_described(random, match["kind"], said), match["name"], (line,), "function")
+
+
+def _defined_once(text: str, line: str) -> bool:
+    return text.count(f"{line}(") + text.count(f"{line}:") == 1
+
+
+def _described(random: Random, kind: str, said: str) -> str:
+    """A question for what a docstring says, in its own words or as what the function does."""
+    verb, _, rest = said.rstrip(".").partition(" ")
+    base = verb.removesuffix("s")
+    if kind == "def" and base in templates.IMPERATIVES and random.random() < 0.6:
+        does = f"{base.lower()}{'es' if base.endswith(('sh', 'ss', 'ch')) else 's'} {rest}"
+        return random.choice(templates.FUNCTION_THAT).format(what=random.choice(("function", "method")), does=does)
+    if kind == "class":
+        does = f"{said[0].lower()}{said[1:].rstrip('.')}"
+        is_thing = not verb.endswith("s") or verb == "This"
+        return random.choice(templates.FUNCTION_THAT).format(what="class", does=f"is {does}" if is_thing else does)
+    return random.choice(templates.FUNCTION).format(description=said)
 
 
 def pairs(corpus: Corpus, count: int) -> Iterator[Ask]:
@@ -287,7 +317,7 @@ def _some(corpus: Corpus, count: int) -> Sequence[tuple[Part, str]]:
 
 
 MAKERS: dict[Maker, float] = {
-    invented: 0.5, composed: 0.8, cloze: 0.6, defined: 0.6, mentions: 0.4, which: 0.12, functions: 0.6,
+    invented: 0.5, composed: 0.8, cloze: 1.0, defined: 0.6, mentions: 0.4, which: 0.12, functions: 0.6,
     pairs: 0.2, passes: 0.15, several: 0.2, tracking: 0.15,
 }  # fmt: skip
 """Each kind of task, and in which share of the samples it comes."""

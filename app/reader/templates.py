@@ -166,6 +166,16 @@ CLOZE = (
     'Fill the gap: "{gap}"',
     'The documents say "{gap}". What is left out?',
     'Complete: "{gap}"',
+    "Complete this sentence of the documents: {gap}",
+    "What has to be put in for ____ ? {gap}",
+    "{gap} What is missing there?",
+    "A sentence of the documents has lost a word. {gap} Tell me the lost word.",
+    "Restore the word that was cut out of this: {gap}",
+    "{gap} Give only what ____ stands for.",
+    "In the sentence that follows, a part became unreadable. {gap} What did it say there?",
+    'I read "{gap}" and the gap annoys me. What is in it?',
+    "Quiz: {gap} Your answer?",
+    'Someone erased something from "{gap}": what?',
 )
 DEFINES = (
     "What is {subject}?",
@@ -188,6 +198,19 @@ FUNCTION = (
     'Find the function whose docstring says "{description}"',
     'Which function or method is documented as "{description}"?',
 )
+FUNCTION_THAT = (
+    "Which {what} {does}?",
+    "What is the {what} called that {does}?",
+    "Find the {what} that {does}.",
+    "I need a {what} that {does}. What is its name?",
+    "Name the {what} which {does}.",
+)
+IMPERATIVES = (
+    "Return Get Set Create Make Read Write Parse Check Convert Compute Remove Add Open Close Load Run Send Print "
+    "Format Encode Decode Find Build Call Handle Generate Yield Insert Update Delete Register Start Stop Wait Test "
+    "Copy Join"
+).split()
+"""How docstrings begin; a question says it in the third person."""
 PAIR = (
     'What is the value of "{key}"?',
     'What does the key "{key}" map to?',
@@ -215,6 +238,28 @@ LAST = (
     "Abbot Barlow Castell Draper Ellis Fowler Garner Hobbs Ibarra Jensen Keller Lowell Mason Norwood Osborne Parrish "
     "Quimby Rowland Sutton Tanaka Unwin Vance Whitby Xiang Younger Zapata Adeyemi Bianchi Costa Dubois Ekman Farouk"
 ).split()
+FIRST_A = (
+    "Ab Al An Ar Bel Ben Bo Bri Ca Cal Ce Cla Co Con Cri Da De Di Do Dra E El Em Er Fa Fi Flo Fre Ga Ge Gi Gre Ha "
+    "He Hil Ho I Il In Ja Jo Ju Ka Ke Kla La Le Li Lo Lu Ma Me Mi Mo Na Ne Ni No O Ol Os Pa Per Pi Ra Re Ri Ro Ru "
+    "Sa Se Si So Sta Su Ta Te Ti To Tri U Ur Va Ve Vi Vol Wal We Wil Xe Ya Yo Za Ze Zo"
+).split()
+FIRST_B = (
+    "ra rin la lin na nis mar mon del dra ric rik len lia mia bert bel win wen vin vis tor ton tin sa sel sia ko ki "
+    "ke da dor gar gund hild hart jan jin lo lan man mund nor nia pe phin que ro rus sha stan tha tilde vo ya zan "
+    "zia"
+).split()
+LAST_A = (
+    "Ack Arm Bal Bar Beck Ber Bir Bor Bren Cal Car Chal Cor Crom Dal Dan Den Dor Ed Eng Fal Far Fen Fos Gal Gar Gil "
+    "Glad Gran Ham Har Has Hol Hor Ing Jar Kal Kar Kem Kir Lam Lar Lin Lof Mal Mar Mel Mor Nes Nor Oster Pal Par "
+    "Pem Pol Ram Red Rin Ros San Sel Shep Sim Som Stan Sund Tal Ten Thorn Tor Ul Van Ver Wal War Wen Wic Win Wol "
+    "Yar Zim"
+).split()
+LAST_B = (
+    "berg bert bury by cke den der dorf e ell en er feld ford gard ger ham hart holm ing ings kin land ler ley lin "
+    "ling low man mann more nell ner nez off quist rell rick rood sen shaw sky smith son stad stein sten ston stra "
+    "thal ton ville wald ward well wick wood worth zak"
+).split()
+"""Syllables of people's names: many names, some of them alike, so that they must be copied and not guessed."""
 PLACE_A = (
     "Ash Black Brook Clay Cold Deep East Fair Gold Gray High King Long Mid New North Oak Red Stone West White".split()
 )

@@ -40,7 +40,7 @@ def test_a_folder_is_added_listed_planned_and_asked(home: Path) -> None:
     asked = omnibus(home, "ask", "Who is the warden of the hut?", "-c", "hut")
     assert asked.returncode == 0
     assert "Varga" in asked.stdout.splitlines()[0]
-    assert '[1] samples/handbook.md, line 8 (exact): "1.2 The warden of the hut is Ilse Varga."' in asked.stdout
+    assert '[1] samples/handbook.md, line 8 (exact): "The warden of the hut is Ilse Varga."' in asked.stdout
     assert "from cache" in asked.stderr
     answer = json.loads(omnibus(home, "ask", "Who is the warden of the hut?", "-c", "hut", "--json").stdout)
     assert answer["citations"][0]["line_start"] == 8
