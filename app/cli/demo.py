@@ -14,7 +14,7 @@ CODE = "json"
 QUESTIONS = (
     ("samples", "Who is the warden of the hut?", "Varga"),
     ("samples", "How many solar panels does the roof carry?", "18"),
-    ("code", "Which class encodes Python data structures as JSON?", "JSONEncoder"),
+    ("code", "Which function returns an ASCII-only JSON representation of a Python string?", "encode_basestring_ascii"),
 )
 """Collection, question, and what a right answer holds."""
 SOONER = 5.0
