@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from app import prompt
 from app.answer import Turn
 from app.reader import templates
+from app.reader.ask import Ask
 from app.reader.corpus import Corpus, cut
+from app.reader.makers import CODE, PROSE
 from app.reader.sources import Source
-from app.reader.tasks import MAKERS, Ask, functions
 from engine.frame import frame
 from ingest.document import Document, Verdict
 from ingest.pack import pack, whole
@@ -91,10 +92,11 @@ def asked(sources: Sequence[Source], random: Random, tokenizer: Any, longest: in
     while True:
         count = min(32, max(2, int(longest**0.5 / 5)))
         room = int(longest * random.uniform(0.6, 1.0)) - 90 * count
-        corpus = cut(sources, random, max(120, room), code=random.choice((0.0, 0.0, 0.1, 0.5)))
+        corpus = cut(sources, random, max(120, room), code=random.choice((0.0, 0.0, 0.0, 0.3, 0.6, 1.0)))
         asks: list[Ask] = []
-        for make, share in MAKERS.items():
-            if random.random() < share and (make is not functions or any(p.code for p in corpus.parts)):
+        makers = PROSE | CODE if any(p.code for p in corpus.parts) else PROSE
+        for make, share in makers.items():
+            if random.random() < share:
                 asks += make(corpus, random.randrange(1, count + 1))
         text = re.sub(r"\s+", " ", corpus.text)
         asks = [ask for ask in asks if all(re.sub(r"\s+", " ", q) in text for q in ask.quotes)]

@@ -72,13 +72,21 @@ def read(folder: Path, packages: Iterable[Package]) -> Iterator[Source]:
 
 
 def modules() -> Iterator[Source]:
-    """The library's modules, but for those that the evaluation reads, tests and tables."""
+    """The library's modules, but for those that the evaluation and the demo read, tests and tables."""
     top = Path(ast.__file__).parent
     for path in sorted(top.rglob("*.py")):
         parts = path.relative_to(top).parts
-        if {"test", "tests", "idlelib", "lib2to3", "encodings", "site-packages", "pydoc_data", "__pycache__"} & {
-            *parts
-        }:
+        if {
+            "test",
+            "tests",
+            "idlelib",
+            "lib2to3",
+            "encodings",
+            "site-packages",
+            "pydoc_data",
+            "json",
+            "__pycache__",
+        } & {*parts}:
             continue
         if path.stem not in texts.MODULES:
             text = path.read_text(encoding="utf-8", errors="replace")

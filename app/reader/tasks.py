@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from app.reader import templates
+from app.reader.ask import Ask
 from app.reader.corpus import Corpus, Part
 from engine.evaluation import templates as held
 
@@ -29,33 +29,6 @@ VERBS = {
     ).split()
 } | {"specifies": "specify", "modifies": "modify", "identifies": "identify", "processes": "process"}  # fmt: skip
 DOING = re.compile(rf"(?:(?:The|An?) )?((?:[\w`'()-]+ ){{0,3}}[\w`'()-]+) ({'|'.join(VERBS)}) (.+)\.")
-DOCSTRING = re.compile(
-    r'(?P<line>(?P<kind>def|class) (?P<name>\w{4,})(?:\([^)"]*\))?[^:"\n]*:)\n\s+'
-    r'"""(?P<said>[A-Z][^"]{30,150}?[.])(?:\s|""")'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A question, its answer, and the words of the documents that prove it (none where they do not say)."""
-
-    question: str
-    answer: str
-    quotes: tuple[str, ...] = ()
-    kind: str = ""
-    lead: str = ""
-    """How the answer begins, given and not learned."""
-
-    @property
-    def reply(self) -> str:
-        """What the model should say: the answer, then each proof in quotation marks."""
-        said = self.answer if self.answer.endswith((".", "?", "!")) else f"{self.answer}."
-        return " ".join(
-            [*([self.lead] if self.lead else []), said, *(f"“{q}”" if '"' in q else f'"{q}"' for q in self.quotes)]
-        )
-
-
-Maker = Callable[[Corpus, int], Iterator[Ask]]
 
 
 def invented(corpus: Corpus, count: int) -> Iterator[Ask]:
@@ -215,35 +188,6 @@ def which(corpus: Corpus, count: int) -> Iterator[Ask]:
             yield Ask(asked, part.path, (sentence,), "which")
 
 
-def functions(corpus: Corpus, count: int) -> Iterator[Ask]:
-    """The function or class that a docstring's first sentence describes."""
-    random, text = corpus.random, corpus.text
-    found = [m for m in DOCSTRING.finditer(text) if _defined_once(text, f"{m['kind']} {m['name']}")]
-    for match in random.sample(found, min(count, len(found))):
-        said = " ".join(match["said"].split())
-        line = " ".join(match["line"].split())
-        if match["name"] not in said:
-            yield Ask(_described(random, match["kind"], said), match["name"], (line,), "function")
-
-
-def _defined_once(text: str, line: str) -> bool:
-    return text.count(f"{line}(") + text.count(f"{line}:") == 1
-
-
-def _described(random: Random, kind: str, said: str) -> str:
-    """A question for what a docstring says, in its own words or as what the function does."""
-    verb, _, rest = said.rstrip(".").partition(" ")
-    base = verb.removesuffix("s")
-    if kind == "def" and base in templates.IMPERATIVES and random.random() < 0.6:
-        does = f"{base.lower()}{'es' if base.endswith(('sh', 'ss', 'ch')) else 's'} {rest}"
-        return random.choice(templates.FUNCTION_THAT).format(what=random.choice(("function", "method")), does=does)
-    if kind == "class":
-        does = f"{said[0].lower()}{said[1:].rstrip('.')}"
-        is_thing = not verb.endswith("s") or verb == "This"
-        return random.choice(templates.FUNCTION_THAT).format(what="class", does=f"is {does}" if is_thing else does)
-    return random.choice(templates.FUNCTION).format(description=said)
-
-
 def pairs(corpus: Corpus, count: int) -> Iterator[Ask]:
     """A file of keys and values among the documents."""
     random = corpus.random
@@ -314,10 +258,3 @@ def tracking(corpus: Corpus, count: int) -> Iterator[Ask]:
 def _some(corpus: Corpus, count: int) -> Sequence[tuple[Part, str]]:
     found = corpus.sentences()
     return corpus.random.sample(found, min(count, len(found)))
-
-
-MAKERS: dict[Maker, float] = {
-    invented: 0.5, composed: 0.8, cloze: 1.0, defined: 0.6, mentions: 0.4, which: 0.12, functions: 0.6,
-    pairs: 0.2, passes: 0.15, several: 0.2, tracking: 0.15,
-}  # fmt: skip
-"""Each kind of task, and in which share of the samples it comes."""

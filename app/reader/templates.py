@@ -205,6 +205,38 @@ FUNCTION_THAT = (
     "I need a {what} that {does}. What is its name?",
     "Name the {what} which {does}.",
 )
+PURPOSE = (
+    "What does {name} do?",
+    "What is {name} for?",
+    "How does its docstring describe {name}?",
+    "Tell me the purpose of {name}.",
+)
+DEFAULT = (
+    "What is the default of {parameter} in {name}?",
+    "Which value has {parameter} if {name} is called without it?",
+    "What does {parameter} default to in {name}?",
+)
+OPTION = (
+    "What does the option {option} do?",
+    "What is {option} for?",
+    "Explain the command-line option {option}.",
+)
+CONSTANT = ("What is the value of {name}?", "To what is {name} set?", "Which value has the constant {name}?")
+RAISED = (
+    'Which exception is raised with the message "{message}"?',
+    "What is raised to say: {message}",
+    'The program stopped with "{message}". What kind of error is that?',
+)
+SUBCLASS = (
+    "Which class is {name} derived from?",
+    "What is the base class of {name}?",
+    "{name} is a subclass of which class?",
+)
+DEFINED_IN = (
+    "In which file is {name} defined?",
+    "Where is {name} defined?",
+    "Which source file holds the definition of {name}?",
+)
 IMPERATIVES = (
     "Return Get Set Create Make Read Write Parse Check Convert Compute Remove Add Open Close Load Run Send Print "
     "Format Encode Decode Find Build Call Handle Generate Yield Insert Update Delete Register Start Stop Wait Test "
