@@ -14,11 +14,14 @@ import hashlib
 import hmac
 import os
 import re
+from functools import cached_property
 
 from engine.store.errors import BadKey, ExtraMissing
+from engine.store.seal import Guard, Seal, Watch
 
 try:
     from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers import AEADDecryptionContext, AEADEncryptionContext
     from cryptography.hazmat.primitives.ciphers import Cipher as Aes
     from cryptography.hazmat.primitives.ciphers.algorithms import AES256
     from cryptography.hazmat.primitives.ciphers.modes import GCM
@@ -32,7 +35,7 @@ TAG = 16
 SESSION_MAGIC = b"OMNISE01"
 
 
-class Cipher:
+class Cipher(Seal):
     """The seal of a store that has a key."""
 
     magic, salt_bytes = b"OMNIKE02", SALT
@@ -42,11 +45,7 @@ class Cipher:
         if not re.fullmatch("[0-9a-fA-F]{64}", key.strip()):
             raise BadKey
         self._key = bytes.fromhex(key.strip())
-
-    @property
-    def key_id(self) -> str:
-        """Which key it is, without telling the key."""
-        return self._mac(b"id")[:16]
+        self.key_id = self._mac(b"id")[:16]
 
     def salted(self, salt: str) -> str:
         """HMAC-SHA256 of the salt."""
@@ -59,70 +58,57 @@ class Cipher:
         """A random one."""
         return os.urandom(SALT)
 
-    def guard(self, salt: bytes) -> FileCipher:
-        """The seal of the file with this salt."""
-        return FileCipher(HKDF(SHA256(), 32, salt, b"omnibus session store").derive(self._key))
+    def guard(self, salt: bytes) -> Guard:
+        """As Seal.guard: a key for each file, a nonce for each part."""
+        key = AES256(HKDF(SHA256(), 32, salt, b"omnibus session store").derive(self._key))
+        return lambda part: Encryption(Aes(key, GCM(part.to_bytes(12, "little"))))
 
     def wrap(self, data: bytes) -> bytes:
         """Encrypt a small file: magic, salt, tag, and what nobody else reads."""
         salt = self.salt()
-        watch = self.guard(salt).sealing(0)
+        watch = self.guard(salt)(0)
         sealed = watch.seal(memoryview(data))
         return SESSION_MAGIC + salt + watch.tag() + sealed
 
     def unwrap(self, data: bytes) -> bytes:
         """Decrypt a small file; raises ValueError where it is not what this key encrypted."""
         salt, tag, sealed = data[8 : 8 + SALT], data[8 + SALT : 8 + SALT + TAG], bytearray(data[8 + SALT + TAG :])
-        watch = self.guard(salt).unsealing(0)
+        watch = self.guard(salt)(0)
         watch.unseal(memoryview(sealed))
         if data[:8] != SESSION_MAGIC or not watch.confirms(tag):
             raise ValueError("it is not encrypted with this key, or was changed")
         return bytes(sealed)
 
 
-class FileCipher:
-    """The key of one file."""
-
-    def __init__(self, key: bytes) -> None:
-        self._aes = AES256(key)
-
-    def sealing(self, part: int) -> Sealing:
-        """For a part to be written."""
-        return Sealing(Aes(self._aes, GCM(part.to_bytes(12, "little"))))
-
-    def unsealing(self, part: int) -> Unsealing:
-        """For a part to be read."""
-        return Unsealing(Aes(self._aes, GCM(part.to_bytes(12, "little"))))
-
-
-class Sealing:
-    """Encrypts one part."""
+class Encryption(Watch):
+    """Encrypts or decrypts one part."""
 
     def __init__(self, aes: Aes[GCM]) -> None:
-        self._encryptor = aes.encryptor()
+        self._aes = aes
+
+    @cached_property
+    def _encryptor(self) -> AEADEncryptionContext:
+        return self._aes.encryptor()
+
+    @cached_property
+    def _decryptor(self) -> AEADDecryptionContext:
+        return self._aes.decryptor()
 
     def seal(self, data: memoryview) -> bytes:
         """The same number of bytes, encrypted."""
         return self._encryptor.update(data)
 
-    def tag(self) -> bytes:
-        """GCM's tag; call it once, at the end."""
-        self._encryptor.finalize()
-        return self._encryptor.tag
-
-
-class Unsealing:
-    """Decrypts one part."""
-
-    def __init__(self, aes: Aes[GCM]) -> None:
-        self._decryptor = aes.decryptor()
-
     def unseal(self, data: memoryview) -> None:
         """Decrypt in place."""
         data[:] = self._decryptor.update(data)
 
+    def tag(self) -> bytes:
+        """GCM's tag."""
+        self._encryptor.finalize()
+        return self._encryptor.tag
+
     def confirms(self, tag: bytes) -> bool:
-        """Whether GCM's tag is right; call it once, at the end."""
+        """Whether GCM's tag is right."""
         try:
             self._decryptor.finalize_with_tag(tag)
         except (InvalidTag, ValueError):

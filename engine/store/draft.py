@@ -19,8 +19,8 @@ from engine.store.files import write_all, write_whole
 from engine.store.namespace import Namespace, chunk_key
 from engine.store.pages import Pages, layout
 from engine.store.restore import Layer, Layers
-from engine.store.seal import PLAIN, Seal, Sealing
-from engine.store.segment import ALIGN, PREAMBLE, padded
+from engine.store.seal import PLAIN, Seal
+from engine.store.segment import PREAMBLE, padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +63,35 @@ class Draft:
         return sum(len(layer) for layer in self.layers)
 
     @property
-    def file_bytes_at_most(self) -> int:
-        """What its file takes, slightly overestimated (the header is text)."""
-        header = ALIGN + len(json.dumps(self.namespace)) + 12 * len(self.tokens) + 96 * len(self.layers)
-        return sum(padded(len(layer)) for layer in self.layers) + padded(header)
+    def _payload(self) -> int:
+        """Where the layers begin."""
+        return PREAMBLE + self.seal.salt_bytes + len(self._header([bytes(16)] * len(self.layers)))
+
+    @property
+    def file_bytes(self) -> int:
+        """What its file takes."""
+        return self._payload + sum(padded(len(layer)) for layer in self.layers)
 
     def write(self, path: Path) -> None:
         """Write the chunk file, whole or not at all; raises OSError."""
         salt = self.seal.salt()
         guard = self.seal.guard(salt)
-        payload = PREAMBLE + len(salt) + len(self._header([bytes(16)] * len(self.layers)))
 
         def fill(stream: FileIO) -> None:
-            stream.seek(payload)
-            tags = [self._fill_layer(stream, guard.sealing(i), data) for i, data in enumerate(self.layers, 1)]
-            sealing = guard.sealing(0)
-            text = sealing.seal(memoryview(self._header(tags)))
+            stream.seek(self._payload)
+            tags = []
+            for i, layer in enumerate(self.layers, 1):
+                watch = guard(i)
+                for data in (layer.numpy().data, memoryview(bytes(padded(len(layer)) - len(layer)))):
+                    write_all(stream, watch.seal(data))
+                tags.append(watch.tag())
+            watch = guard(0)
+            text = watch.seal(memoryview(self._header(tags)))
             stream.seek(0)
-            write_all(stream, self.seal.magic + (len(salt) + len(text)).to_bytes(8, "little") + sealing.tag() + salt)
+            write_all(stream, self.seal.magic + (len(salt) + len(text)).to_bytes(8, "little") + watch.tag() + salt)
             write_all(stream, text)
 
         write_whole(path, fill)
-
-    def _fill_layer(self, stream: FileIO, sealing: Sealing, layer: Tensor) -> bytes:
-        """Write a layer and its padding; their tag."""
-        write_all(stream, sealing.seal(layer.numpy().data))
-        write_all(stream, sealing.seal(memoryview(bytes(padded(len(layer)) - len(layer)))))
-        return sealing.tag()
 
     def _header(self, tags: Sequence[bytes]) -> bytes:
         places, offset = [], 0

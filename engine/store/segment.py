@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import CorruptChunk, StoreError
-from engine.store.codecs import DTYPES, Codec, codec
+from engine.store.codecs import DTYPES, Codec
 from engine.store.files import File, open_file
 from engine.store.namespace import chunk_key, record_digest
 from engine.store.pages import Pages, layout
@@ -74,9 +74,9 @@ class Segment:
             header = bytearray(size)
             whole = file.read_at(PREAMBLE, memoryview(header))
         guard, text = seal.guard(bytes(header[: seal.salt_bytes])), memoryview(header)[seal.salt_bytes :]
-        unsealing = guard.unsealing(0)
-        unsealing.unseal(text)
-        if not whole or not unsealing.confirms(bytes(preamble[16:])):
+        watch = guard(0)
+        watch.unseal(text)
+        if not whole or not watch.confirms(bytes(preamble[16:])):
             raise CorruptChunk(path, "its header does not match its checksum")
         segment = cls._parse(path, bytes(text), seal, guard)
         last = segment.layers[-1]
@@ -118,11 +118,6 @@ class Segment:
         """How its rows are written."""
         return layout(self.namespace["codec"])
 
-    @property
-    def codec(self) -> Codec:
-        """How its rows are written, where each is one token's; raises StoreError."""
-        return codec(self.namespace["codec"])
-
     def rows(self, file: File, i: int, take: Callable[[], Tensor]) -> Iterator[tuple[int, Tensor]]:
         """Layer i as runs of rows [N, row bytes], uint8, each with its first row's number.
 
@@ -130,7 +125,7 @@ class Segment:
         it was right: CorruptChunk is raised there where it was not, or OSError. Threads should share the file.
         """
         place, width = self.layers[i], self.layout.row_bytes(self.shape[2])
-        unsealing, done = self.guard.unsealing(i + 1), 0
+        watch, done = self.guard(i + 1), 0
         padding = torch.empty(padded(place.length) - place.length, dtype=torch.uint8)
         while done < place.length + len(padding):
             run = padding
@@ -139,11 +134,11 @@ class Segment:
                 run = buffer[: min(place.length - done, len(buffer) // width * width)]
             if not file.read_at(self.payload + place.offset + done, run.numpy().data):
                 raise CorruptChunk(self.path, f"layer {i} is cut off")
-            unsealing.unseal(run.numpy().data)
+            watch.unseal(run.numpy().data)
             if run is not padding:
                 yield done // width, run.view(-1, width)
             done += len(run)
-        if not unsealing.confirms(bytes.fromhex(place.tag)):
+        if not watch.confirms(bytes.fromhex(place.tag)):
             raise CorruptChunk(self.path, f"layer {i} does not match its checksum")
 
     def check(self) -> None:
@@ -160,14 +155,6 @@ class Segment:
         except (CorruptChunk, OSError):
             return None
         return None if again.layers == self.layers else again
-
-    def layer(self, i: int) -> tuple[Tensor, Tensor]:
-        """Keys and values [Hkv, T, D] of one layer, checked, without reading the others; raises CorruptChunk."""
-        buffer = torch.empty(self.layers[i].length, dtype=torch.uint8)
-        with closing(open_file(self.path)) as file:
-            ((_, rows),) = self.rows(file, i, lambda: buffer)
-        keys, values = self.codec.decode(rows, self.shape[2], self.dtype).view(2, *self.shape)
-        return keys, values
 
 
 def padded(size: int) -> int:

@@ -168,7 +168,7 @@ class Store:
         self._write(draft)
 
     def _write(self, draft: Draft) -> None:
-        self.keep(draft.key, draft.parent, draft.namespace, draft.file_bytes_at_most, draft.write)
+        self.keep(draft.key, draft.parent, draft.namespace, draft.file_bytes, draft.write)
 
     def keep(
         self, key: str, parent: str | None, namespace: dict[str, Any], size: int, write: Callable[[Path], None]

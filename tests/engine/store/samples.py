@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 
 from engine.prefill import chunk_spans
 from engine.store import Namespace, Prefix, Store
+from engine.store.files import open_file
+from engine.store.segment import Segment
 
 NAMESPACE = Namespace(
     model="tiny",
@@ -83,6 +86,15 @@ def found(store: Store, tokens: Sequence[int], namespace: Namespace = NAMESPACE)
         done = end
     assert done == got[0][0].shape[1]
     return done
+
+
+def one_layer(segment: Segment, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values of a layer of raw states, read and checked without the others."""
+    buffer = torch.empty(segment.layers[i].length, dtype=torch.uint8)
+    with closing(open_file(segment.path)) as file:
+        ((_, rows),) = segment.rows(file, i, lambda: buffer)
+    keys, values = rows.view(segment.dtype).view(2, *segment.shape)
+    return keys, values
 
 
 def chunk_path(store: Store, key: str) -> Path:

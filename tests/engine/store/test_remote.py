@@ -16,7 +16,7 @@ from engine.store.errors import WrongKey
 from engine.store.files import LocalFile, open_file
 from engine.store.segment import Segment
 from tests.engine.store.postgres import Postgres, program
-from tests.engine.store.samples import NAMESPACE, found, kv, restored, same, save_all
+from tests.engine.store.samples import NAMESPACE, found, kv, one_layer, restored, same, save_all
 
 SPANS = chunk_spans(64, 16)
 
@@ -85,7 +85,7 @@ def test_chunks_are_files_as_on_a_disk_byte_for_byte(remote: Store, store: Store
 def test_one_layer_is_read_without_the_others(remote: Store) -> None:
     save_all(remote, range(16))
     (segment,) = remote.longest_prefix(NAMESPACE, range(16), [(0, 16)]).segments
-    assert same([segment.layer(1)], kv(range(16), 0)[1:])
+    assert same([one_layer(segment, 1)], kv(range(16), 0)[1:])
 
 
 def test_a_bit_changed_in_an_object_is_a_miss_and_the_object_is_set_aside(remote: Store, address: str) -> None:

@@ -19,7 +19,7 @@ from engine.store.codecs import QUANTISING
 from engine.store.lane import Lane
 from engine.store.restore import Restorer
 from engine.store.segment import Segment
-from tests.engine.store.samples import NAMESPACE, chunk_path, flip, found, kv, restored, same, save_all
+from tests.engine.store.samples import NAMESPACE, chunk_path, flip, found, kv, one_layer, restored, same, save_all
 
 SPANS = chunk_spans(100, 16)
 
@@ -227,8 +227,8 @@ def test_one_layer_read_alone_is_checked(store: Store, prefix: Prefix) -> None:
     path: Path = prefix.segments[0].path
     flip(path, prefix.segments[0].payload + 5)
     with pytest.raises(CorruptChunk, match="layer 0 does not match"):
-        prefix.segments[0].layer(0)
-    assert torch.equal(prefix.segments[0].layer(1)[0], kv(range(16), 0)[1][0])
+        one_layer(prefix.segments[0], 0)
+    assert torch.equal(one_layer(prefix.segments[0], 1)[0], kv(range(16), 0)[1][0])
 
 
 @pytest.mark.gpu

@@ -14,7 +14,17 @@ from engine.prefill import chunk_spans
 from engine.store import Store
 from engine.store.errors import NoSuchSession, SessionIncomplete, StoreFull
 from engine.store.segment import Segment
-from tests.engine.store.samples import NAMESPACE, chunk_files, chunk_path, found, kv, restored, same, save_all
+from tests.engine.store.samples import (
+    NAMESPACE,
+    chunk_files,
+    chunk_path,
+    found,
+    kv,
+    one_layer,
+    restored,
+    same,
+    save_all,
+)
 
 
 @pytest.mark.parametrize("codec", ["bfloat16", "float16", "float32"])
@@ -40,8 +50,8 @@ def test_one_layer_can_be_read_without_the_others(store: Store) -> None:
     data = bytearray(path.read_bytes())
     data[segment.payload + 5] ^= 1  # the other layer is damaged
     path.write_bytes(data)
-    assert torch.equal(segment.layer(1)[0], keys)
-    assert torch.equal(segment.layer(1)[1], values)
+    assert torch.equal(one_layer(segment, 1)[0], keys)
+    assert torch.equal(one_layer(segment, 1)[1], values)
     assert all((segment.payload + place.offset) % 4096 == 0 for place in segment.layers)
 
 
