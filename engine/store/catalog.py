@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
@@ -97,12 +98,10 @@ class Catalog:
         with self._writing() as db:
             for e in entries:
                 digest = record_digest(e.namespace)
-                row = {"key": e.key, "namespace": digest, "parent": e.parent, "bytes": e.bytes, "used": e.used}
-                db.execute(
-                    insert(ChunkRow).values(row).on_conflict_do_update(index_elements=["key"], set_={"used": e.used})
-                )
-                space = {"digest": digest, "record": e.namespace}
-                db.execute(insert(NamespaceRow).values(space).on_conflict_do_nothing())
+                row = insert(ChunkRow).values(asdict(e) | {"namespace": digest})
+                db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"used": e.used}))
+                space = insert(NamespaceRow).values(digest=digest, record=e.namespace)
+                db.execute(space.on_conflict_do_nothing())
 
     def touch(self, keys: Sequence[str], used: int) -> None:
         """Mark chunks used."""
@@ -113,7 +112,7 @@ class Catalog:
         """Drop chunks' rows."""
         if keys:
             with self._writing() as db:
-                for key in keys:
+                for key in keys:  # one by one: their number is not bounded, a statement's variables are
                     db.execute(delete(ChunkRow).where(ChunkRow.key == key))
 
     def clear(self) -> None:
@@ -152,36 +151,40 @@ class Catalog:
         with self._reading() as db:
             held = set(db.scalars(select(SessionChunkRow.key))) | {spare}
             rows = {row.key: row for row in db.scalars(select(ChunkRow))}
-        children = Counter(row.parent for row in rows.values())
-        reached = _reached({key: row.parent for key, row in rows.items()})
+        children = defaultdict[str | None, set[str]](set)
+        for key, row in rows.items():
+            children[row.parent].add(key)
+        reached, front = set[str](), list[str | None]([None])
+        while front:
+            behind = children[front.pop()]
+            reached |= behind
+            front.extend(behind)
+        tails = list[tuple[bool, int, str]]()
 
-        def turn(key: str) -> tuple[bool, int, str]:
-            return key in reached, rows[key].used, key
+        def push(key: str | None) -> None:
+            if key in rows and not children[key] and key not in held:
+                heapq.heappush(tails, (key in reached, rows[key].used, key))
 
-        tails = [turn(key) for key in rows if not children[key] and key not in held]
-        heapq.heapify(tails)
+        for key in rows:
+            push(key)
         while tails:
             *_, key = heapq.heappop(tails)
             yield key, rows[key].bytes
-            parent = rows[key].parent
-            children[parent] -= 1
-            if parent in rows and not children[parent] and parent not in held:
-                heapq.heappush(tails, turn(parent))
+            children[rows[key].parent].remove(key)
+            push(rows[key].parent)
 
     # -- paces --------------------------------------------------------------------------------------------------------
 
-    def paces(self, machine: str, namespace: str) -> tuple[float, ...] | None:
-        """How fast a machine was: bytes restored, seconds, tokens computed, seconds, times passed over."""
+    def paces(self, machine: str, namespace: str) -> dict[str, Any] | None:
+        """How fast a machine was, as its planner wrote it down."""
         with self._reading() as db:
             row = db.get(PacesRow, (machine, namespace))
-            if row is None:
-                return None
-            return row.restored, row.restored_seconds, row.computed, row.computed_seconds, row.passed
+            return row.record if row else None
 
-    def keep_paces(self, machine: str, namespace: str, row: tuple[float, float, float, float, int]) -> None:
+    def keep_paces(self, machine: str, namespace: str, record: dict[str, Any]) -> None:
         """Replace them."""
         with self._writing() as db:
-            db.merge(PacesRow(**dict(zip(PacesRow.__table__.columns.keys(), (machine, namespace, *row), strict=True))))
+            db.merge(PacesRow(machine=machine, namespace=namespace, record=record))
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -213,17 +216,3 @@ def open_catalog(database: Database, store: str, quarantine: Quarantine) -> Cata
         for path in database.files():
             quarantine.take(path)
         return Catalog(database, store)
-
-
-def _reached(parents: dict[str, str | None]) -> set[str | None]:
-    """Chunks whose chain is there from its beginning."""
-    reached: set[str | None] = {None}
-    for key in parents:
-        chain: list[str] = []
-        at: str | None = key
-        while at is not None and at not in reached and at in parents:
-            chain.append(at)
-            at = parents[at]
-        if at in reached:
-            reached.update(chain)
-    return reached

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.errors import CorruptChunk, StoreError
 from engine.store.catalog import Catalog
+from engine.store.errors import StoreFull
 from engine.store.files import mark_used
 from engine.store.quarantine import Quarantine
 from engine.store.seal import Seal
@@ -70,6 +71,14 @@ class Chunks:
             self._catalog.touch(keys, now)
         except (OSError, StoreError) as error:
             log.warning("The session store could not note what was used: %s", error)
+
+    def make_room(self, quota: int, size: int, parent: str | None) -> None:
+        """Evict what a new chunk needs gone, never what stands before it; StoreFull, and nothing gone, if in vain."""
+        over = self._catalog.usage() + size - quota
+        victims = list(self._catalog.victims(spare=parent))
+        if sum(freed for _, freed in victims) < over:
+            raise StoreFull(f"The session store's quota of {quota / 1e9:.2f} GB has no room for another KV chunk.")
+        self.delete(victims, over)
 
     def delete(self, victims: Iterable[tuple[str, int]], over: int) -> int:
         """Delete chunks, (key, bytes), in this order until `over` bytes are freed; how many were."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -19,29 +19,6 @@ from engine.store.files import elsewhere, make_folder
 
 STORE_LOCK, WRITE_LOCK = 7_203_001, 7_203_002
 """PostgreSQL's advisory locks: one holder of the store, one writer of its catalogue."""
-
-
-class Database(Protocol):
-    """One writer at a time; reading never waits."""
-
-    engine: Engine
-    disposable: bool
-    """Whether it is this store's alone, so that one of another store or version may be made anew."""
-
-    def insert(self, table: Any) -> Any:
-        """An INSERT that knows ON CONFLICT."""
-
-    def check(self, db: Session) -> None:
-        """Raise CatalogueDamaged where it is no sound database."""
-
-    def error(self, error: DBAPIError) -> StoreError:
-        """The typed error."""
-
-    def files(self) -> list[Path]:
-        """Its own files, to be set aside where they are damaged."""
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Hold the store's lock, against threads, processes and whoever else uses this database."""
 
 
 def database_at(place: str | Path) -> Database:
@@ -61,6 +38,9 @@ class SQLite:
     """A file in WAL mode; whoever will write takes the write lock at once, and waits for it."""
 
     disposable = True
+    """Whether it is this store's alone, so that one of another store or version may be made anew."""
+    insert = staticmethod(sqlite.insert)
+    """An INSERT that knows ON CONFLICT."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -79,29 +59,25 @@ class SQLite:
         writes = connection.get_execution_options().get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
-    def insert(self, table: Any) -> Any:
-        """As Database.insert."""
-        return sqlite.insert(table)
-
     def check(self, db: Session) -> None:
-        """As Database.check."""
+        """Raise CatalogueDamaged where it is no sound database."""
         sound = db.scalar(text("PRAGMA quick_check(1)"))
         if sound != "ok":
             raise CatalogueDamaged(f"The session store's catalogue is damaged ({sound}).")
 
     def error(self, error: DBAPIError) -> StoreError:
-        """As Database.error: locked, full, read-only, input/output; all else is damage."""
+        """The typed error: locked, full, read-only, input/output; all else is damage."""
         if not isinstance(error, OperationalError):
             return CatalogueDamaged(f"The session store's catalogue is damaged: {error.orig}.")
         sort = StoreFull if "full" in str(error.orig) else StoreError
         return sort(f"The session store's catalogue cannot be used: {error.orig}.")
 
     def files(self) -> list[Path]:
-        """As Database.files."""
+        """Its own files, to be set aside where they are damaged."""
         return [Path(f"{self.path}{suffix}") for suffix in ("", "-wal", "-shm")]
 
     def alone(self) -> AbstractContextManager[None]:
-        """As Database.alone, with a lock file beside the database."""
+        """Hold the store's lock, against threads and processes: a file beside the database."""
         return locked(self.path.parent / "lock")
 
 
@@ -109,6 +85,7 @@ class PostgreSQL:
     """A schema 'omnibus' of its own in a database that several machines share; nothing outside it is touched."""
 
     disposable = False
+    insert = staticmethod(postgresql.insert)
 
     def __init__(self, url: str) -> None:
         """Raises StoreError where the address is none, or its driver is missing."""
@@ -126,16 +103,12 @@ class PostgreSQL:
         if connection.get_execution_options().get("writes"):
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
 
-    def insert(self, table: Any) -> Any:
-        """As Database.insert."""
-        return postgresql.insert(table)
-
     def check(self, db: Session) -> None:
         """The server cares for its files; the schema may have to be made."""
         db.execute(text("CREATE SCHEMA IF NOT EXISTS omnibus"))
 
     def error(self, error: DBAPIError) -> StoreError:
-        """As Database.error."""
+        """The typed error."""
         return StoreError(f"The session store's catalogue cannot be used: {' '.join(str(error.orig).split())}.")
 
     def files(self) -> list[Path]:
@@ -144,7 +117,7 @@ class PostgreSQL:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """As Database.alone, with a lock that falls with its holder's connection."""
+        """Hold the store's lock, against all who use this database; it falls with its holder's connection."""
         try:
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             with connection:
@@ -155,3 +128,7 @@ class PostgreSQL:
                     connection.exec_driver_sql(f"SELECT pg_advisory_unlock({STORE_LOCK})")
         except DBAPIError as error:
             raise self.error(error) from error
+
+
+Database = SQLite | PostgreSQL
+"""One writer at a time; reading never waits."""

@@ -31,8 +31,6 @@ class Draft:
     parent: str | None
     namespace: dict[str, Any]
     tokens: tuple[int, ...]
-    dtype: torch.dtype
-    shape: tuple[int, int, int]
     layers: tuple[Tensor, ...]
     seal: Seal = PLAIN
 
@@ -42,12 +40,12 @@ class Draft:
     ) -> Draft:
         """Copy what is to be kept; StoreError where it cannot be KV of these tokens under this namespace."""
         ids = tuple(int(t) for t in tokens)
-        shape = room = (namespace.kv_heads, len(ids), namespace.head_dim)
+        room = (namespace.kv_heads, len(ids), namespace.head_dim)
         kinds = {(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for layer in layers for t in layer[:2]}
         how = layout(namespace.codec)
         dtype = namespace.codec if namespace.codec in DTYPES else namespace.dtype
         if isinstance(how, Pages):
-            dtype, room = "float8_e4m3fn", (shape[0], -(-shape[1] // how.page) * how.page, shape[2])
+            dtype, room = "float8_e4m3fn", (room[0], -(-room[1] // how.page) * how.page, room[2])
         if not ids or len(layers) != namespace.layers or kinds != {(room, dtype)}:
             raise StoreError(
                 f"A KV chunk was not kept: {len(layers)} layers of {sorted(kinds)} are not "
@@ -55,7 +53,7 @@ class Draft:
             )
         written = tuple(_written(how, layer, len(ids)) for layer in layers)
         key = chunk_key(namespace.digest, parent, ids)
-        return cls(key, parent, namespace.record(), ids, DTYPES[namespace.dtype], shape, written, seal)
+        return cls(key, parent, namespace.record(), ids, written, seal)
 
     @property
     def size(self) -> int:
@@ -103,8 +101,6 @@ class Draft:
             "parent": self.parent,
             "namespace": self.namespace,
             "tokens": self.tokens,
-            "dtype": str(self.dtype).removeprefix("torch."),
-            "shape": self.shape,
             "layers": places,
         }
         text, before = json.dumps(fields, separators=(",", ":")).encode(), PREAMBLE + self.seal.salt_bytes

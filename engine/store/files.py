@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 SUFFIX = ".tmp"
 
@@ -24,22 +24,8 @@ class Stat(NamedTuple):
     st_ctime: float
 
 
-class File(Protocol):
+class File(FileIO):
     """A file opened for reading anywhere in it; threads may share it."""
-
-    @property
-    def size(self) -> int:
-        """Its bytes."""
-
-    def read_at(self, offset: int, buffer: memoryview) -> bool:
-        """Fill the buffer from a place in the file; False where the file ends before."""
-
-    def close(self) -> None:
-        """Release it."""
-
-
-class LocalFile(FileIO):
-    """A file on a disk of this machine."""
 
     @property
     def size(self) -> int:
@@ -47,7 +33,10 @@ class LocalFile(FileIO):
         return os.fstat(self.fileno()).st_size
 
     def read_at(self, offset: int, buffer: memoryview) -> bool:
-        """As File.read_at; the system reads ahead in what it takes for one sequence."""
+        """Fill the buffer from a place in the file; False where the file ends before.
+
+        The system reads ahead in what it takes for one sequence.
+        """
         while buffer:
             got = os.preadv(self.fileno(), [buffer], offset)
             if not got:
@@ -73,7 +62,7 @@ def elsewhere(path: Any) -> Any:
 def open_file(path: Path) -> File:
     """Open for reading; raises OSError."""
     there = elsewhere(path)
-    return there.open_file() if there else LocalFile(path)
+    return there.open_file() if there else File(path)
 
 
 def only_read(folder: Path) -> bool:
@@ -114,6 +103,11 @@ def write_whole(path: Path, fill: Callable[[FileIO], None], check: Callable[[Pat
                 raise
         sync_folder(path.parent)
         return
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """`write_whole` of what is at hand."""
+    write_whole(path, lambda stream: write_all(stream, data))
 
 
 def write_all(stream: FileIO, data: bytes | memoryview) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import StoreError
 from engine.store.errors import WrongKey
-from engine.store.files import write_all, write_whole
+from engine.store.files import write_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,7 @@ class Identity:
         except FileNotFoundError:
             begun = any((root / "chunks").glob("*/*.kv")) or any((root / "sessions").glob("*.session"))
             found = cls(secrets.token_hex(16), "" if begun else key_id)
-            data = json.dumps(asdict(found)).encode()
-            write_whole(path, lambda stream: write_all(stream, data))
+            write_bytes(path, json.dumps(asdict(found)).encode())
         except (ValueError, TypeError) as error:
             raise StoreError(
                 f"'{path}' cannot be understood; restore it from a backup, or use another folder."

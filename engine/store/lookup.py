@@ -52,7 +52,7 @@ class Lookup:
                 segment = self._chunks.open(key)
                 _check(segment, namespace, tokens[start:end])
             except FileNotFoundError:
-                reason = self._missing(start, key) if found else self._explain(namespace, key)
+                reason = self._explain(namespace, key, start)
                 break
             except OSError as error:
                 reason = f"tokens from {start:,} on cannot be read: {error.strerror}"
@@ -64,15 +64,12 @@ class Lookup:
             found.append(segment)
         return Prefix(tuple(found), reason)
 
-    def _missing(self, start: int, key: str) -> str:
+    def _explain(self, namespace: Namespace, key: str, start: int) -> str:
+        """Why a chunk is not there: its save tells, or of the first one the namespace that comes closest."""
         fate = self._writer.fate(key)
-        return f"tokens from {start:,} on " + (f"are not kept: {fate}" if fate else "were not kept")
-
-    def _explain(self, namespace: Namespace, key: str) -> str:
-        """Why not even the first chunk is there: its save tells, or the namespace that comes closest."""
-        fate = self._writer.fate(key)
-        if fate:
-            return f"they are not kept: {fate}"
+        if start or fate:
+            which = f"tokens from {start:,} on" if start else "they"
+            return f"{which} are not kept: {fate}" if fate else f"{which} were not kept"
         try:
             others = self._catalog.namespaces()
         except StoreError as error:
@@ -86,13 +83,8 @@ class Lookup:
     def restore(self, prefix: Prefix, layers: Layers, on_tokens: Callable[[int], None] | None) -> int:
         """What Store.restore does."""
         segments, done, start = list(prefix.segments), 0, 0
-
-        def report(chunks: int) -> None:
-            if on_tokens is not None:
-                on_tokens(start + sum(len(s.tokens) for s in segments[done : done + chunks]))
-
         while done < len(segments):
-            more, error = self.restorer.restore(segments[done:], layers, start=start, on_chunk=report)
+            more, error = self.restorer.restore(segments[done:], layers, start=start, on_tokens=on_tokens)
             start += sum(len(s.tokens) for s in segments[done : done + more])
             done += more
             if isinstance(error, OSError):  # evicted meanwhile, or unreadable for now

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import builtins
-import hashlib
 import json
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xxhash
 
 from engine.errors import StoreError
-from engine.store.files import write_all, write_whole
 from engine.store.namespace import token_bytes
 from engine.store.seal import PLAIN, Seal
 
@@ -34,27 +31,12 @@ class Manifest:
     pack: str
     created: int
 
-    @staticmethod
-    def file_name(name: str) -> str:
-        """File name for a session of any name."""
-        return hashlib.sha256(name.encode()).hexdigest()[:32] + ".session"
-
-    def write(self, folder: Path, seal: Seal = PLAIN) -> None:
-        """Keep it in a folder, whole or not at all; raises OSError."""
-        data = self.dump(seal)
-        write_whole(folder / self.file_name(self.name), lambda stream: write_all(stream, data))
-
     def dump(self, seal: Seal = PLAIN) -> builtins.bytes:
         """The session file's bytes: a checksum, and JSON, sealed."""
         record = {f.name: getattr(self, f.name) for f in fields(self)}
         record["tokens"] = base64.b64encode(token_bytes(self.tokens)).decode()
         text = json.dumps(record).encode()
         return seal.wrap(xxhash.xxh3_128_hexdigest(text).encode() + b"\n" + text)
-
-    @classmethod
-    def read(cls, path: Path, seal: Seal = PLAIN) -> Manifest:
-        """Read and check one; raises StoreError where it is damaged, OSError where it cannot be read."""
-        return cls.parse(path.read_bytes(), path.name, seal)
 
     @classmethod
     def parse(cls, data: builtins.bytes, source: str, seal: Seal = PLAIN) -> Manifest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from engine.errors import StoreError
 from engine.store.catalog import Catalog
@@ -17,8 +17,6 @@ SHORT = 0.5
 """Seconds; restoring that is expected to take no longer is always done."""
 PASSES = 8
 """Prefixes passed over before one is restored all the same, for the disk may be faster by now."""
-
-
 NEWS = 0.2
 """Change of a rate that is worth a write."""
 
@@ -103,11 +101,11 @@ class Planner:
 
     def _read(self, namespace: str) -> Paces:
         try:
-            row = self._catalog.paces(self._machine, namespace)
+            found = self._catalog.paces(self._machine, namespace)
         except StoreError as error:
             log.warning("The session store does not know how fast it is: %s", error)
-            row = None
-        return Paces(Pace(*row[:2]), Pace(*row[2:4]), int(row[4])) if row else Paces()
+            found = None
+        return Paces(Pace(*found["restored"]), Pace(*found["computed"]), found["passed"]) if found else Paces()
 
     def _keep(self, namespace: str, paces: Paces) -> None:
         """Remember them; in the catalogue only what is news there, for a transaction costs milliseconds."""
@@ -115,9 +113,8 @@ class Planner:
         if not paces.differs(self._kept[namespace]):
             return
         self._kept[namespace] = paces
-        restored, computed = paces.restored, paces.computed
-        row = (restored.amount, restored.seconds, computed.amount, computed.seconds, paces.passed)
+        record = {"restored": astuple(paces.restored), "computed": astuple(paces.computed), "passed": paces.passed}
         try:
-            self._catalog.keep_paces(self._machine, namespace, row)
+            self._catalog.keep_paces(self._machine, namespace, record)
         except StoreError as error:
             log.warning("The session store could not note how fast it is: %s", error)

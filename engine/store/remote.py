@@ -122,7 +122,7 @@ class RemotePath:
 
 
 class RemoteFile:
-    """Reads ranges of an object; any number of threads at once."""
+    """Reads ranges of an object, in the place of a File."""
 
     def __init__(self, path: RemotePath) -> None:
         self._path = path
@@ -133,7 +133,7 @@ class RemoteFile:
         return self._path.stat().st_size
 
     def read_at(self, offset: int, buffer: memoryview) -> bool:
-        """As LocalFile.read_at."""
+        """As File.read_at."""
         with _failures(self._path):
             data = self._path.fs.cat_file(self._path.path, start=offset, end=offset + len(buffer)) if buffer else b""
         if len(data) < len(buffer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from queue import SimpleQueue
 from threading import Lock
 
@@ -46,20 +47,19 @@ class Restorer:
         layers: Layers,
         *,
         start: int = 0,
-        on_chunk: Callable[[int], None] | None = None,
+        on_tokens: Callable[[int], None] | None = None,
     ) -> tuple[int, CorruptChunk | OSError | None]:
         """Fill `layers` from token `start` on with these chunks.
 
         Returns how many chunks are there, whole and verified, and why not the next one; what lies behind them is
-        undefined. `on_chunk` is called with that number as it grows, in the caller's thread; what it raises ends it.
+        undefined. `on_tokens` is called with how many tokens are there as they grow, in the caller's thread; what it
+        raises ends it.
         """
         device = layers[0][0].device
         lanes = self._lanes_to(device)
         ready = torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
         count, limit = len(segments[0].layers), len(segments)
-        starts = [start]
-        for segment in segments:
-            starts.append(starts[-1] + len(segment.tokens))
+        starts = list(accumulate((len(segment.tokens) for segment in segments), initial=start))
         failures: dict[int, CorruptChunk | OSError] = {}
         files: dict[int, File] = {}
         done, lock = 0, Lock()
@@ -93,8 +93,8 @@ class Restorer:
                         if job % count == 0 and job // count <= limit:
                             done = job // count
                             files.pop(done - 1).close()
-                            if on_chunk is not None:
-                                on_chunk(done)
+                            if on_tokens is not None:
+                                on_tokens(starts[done])
                 finally:
                     limit = 0  # after an error, what is still to come need not
         finally:

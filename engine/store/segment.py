@@ -3,7 +3,7 @@
     8 bytes   magic "OMNIKV02", or "OMNIKE02" where it is encrypted
     8 bytes   length of the header, little endian
     16 bytes  xxh3-128 of the header, or its GCM tag
-    header    JSON: key, parent, namespace record, token ids, shape, dtype, per layer offset, length and checksum;
+    header    JSON: key, parent, namespace record, token ids, per layer offset, length and checksum;
               blanks up to the next multiple of 4 KiB; where it is encrypted, behind 16 bytes of salt
     payload   layer after layer: a row for each head and token of the keys [Hkv, T, D], then of the values, as the
               namespace's codec writes them; zeros up to the next multiple of 4 KiB
@@ -54,8 +54,6 @@ class Segment:
     parent: str | None
     namespace: dict[str, Any]
     tokens: tuple[int, ...]
-    dtype: torch.dtype
-    shape: tuple[int, int, int]
     payload: int
     layers: tuple[LayerPlace, ...]
     seal: Seal
@@ -90,28 +88,35 @@ class Segment:
     def _parse(cls, path: Path, header: bytes, seal: Seal, guard: Guard) -> Segment:
         try:
             fields = json.loads(header)
-            heads, tokens, dim = fields["shape"]
             segment = cls(
                 path,
                 fields["key"],
                 fields["parent"],
                 fields["namespace"],
                 tuple(fields["tokens"]),
-                DTYPES[fields["dtype"]],
-                (heads, tokens, dim),
                 PREAMBLE + seal.salt_bytes + len(header),
                 tuple(LayerPlace(*place) for place in fields["layers"]),
                 seal,
                 guard,
             )
+            heads, tokens, dim = segment.shape
             size = segment.layout.rows(heads, tokens) * segment.layout.row_bytes(dim)
+            count = segment.namespace["layers"]
         except (ValueError, KeyError, TypeError, StoreError) as error:
             raise CorruptChunk(path, f"its header cannot be understood: {error!r}") from error
-        if tokens != len(segment.tokens) or not segment.layers:
-            raise CorruptChunk(path, "its shape does not fit its tokens")
-        if any(place.length != size for place in segment.layers):
-            raise CorruptChunk(path, "its layers are not as long as its shape says")
+        if not tokens or not count or [place.length for place in segment.layers].count(size) != count:
+            raise CorruptChunk(path, "its layers are not as many or as long as its namespace says")
         return segment
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """[Hkv, T, D] of a layer's keys, and of its values."""
+        return self.namespace["kv_heads"], len(self.tokens), self.namespace["head_dim"]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The model's type, which its rows become."""
+        return DTYPES[self.namespace["dtype"]]
 
     @property
     def layout(self) -> Codec | Pages:

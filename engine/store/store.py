@@ -23,7 +23,6 @@ from engine.store.manifest import Manifest
 from engine.store.namespace import Namespace, chain_keys, record_digest
 from engine.store.planner import Plan, Planner
 from engine.store.quarantine import Quarantine
-from engine.store.quota import Quota
 from engine.store.restore import Layers, Restorer
 from engine.store.seal import seal_of
 from engine.store.sessions import Sessions
@@ -51,6 +50,7 @@ class Store:
         temporary place. Raises StoreError; WrongKey where it was begun with another key or without one.
         """
         self.root = root = place(root)
+        self._quota = quota_bytes
         self.seal = seal_of(key)
         self._writer = Writer(self._write_behind, QUEUE_BYTES)
         self._apart = TemporaryDirectory(prefix="omnibus-") if only_read(root) else None
@@ -67,7 +67,6 @@ class Store:
             self._chunks = Chunks(root / "chunks", self._catalog, quarantine, self.seal)
             self._sessions = Sessions(root / "sessions", quarantine, self.seal)
             self._lookup = Lookup(self._chunks, self._catalog, Restorer(), self._writer)
-            self._quota = Quota(quota_bytes, self._chunks, self._catalog, self._locked)
             self._planner = Planner(self._catalog)
             reconcile(self._chunks, self._sessions, self._catalog)
 
@@ -180,7 +179,9 @@ class Store:
             if self._chunks.has(key):
                 self._chunks.touch([key])
             else:
-                self._quota.make_room(size, parent)
+                if self._quota is not None and self.usage() + size > self._quota:
+                    with self._locked():
+                        self._chunks.make_room(self._quota, size, parent)
                 make_folder(path.parent)
                 write(path)
             self._chunks.note(key, parent, namespace)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the tables; a catalogue of another one is made again from the files."""
 
 
@@ -64,11 +64,7 @@ class PacesRow(Base):
     __tablename__ = "paces"
     machine: Mapped[str] = mapped_column(primary_key=True)
     namespace: Mapped[str] = mapped_column(primary_key=True)
-    restored: Mapped[float]
-    restored_seconds: Mapped[float]
-    computed: Mapped[float]
-    computed_seconds: Mapped[float]
-    passed: Mapped[int]
+    record: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,13 +98,11 @@ class Writer:
             self._save(draft)
         except Exception as error:  # whatever it is, the answer must not suffer from it
             if not was.error:
-                log.warning("The session store did not take a KV chunk: %s", error, exc_info=not _ours(error))
+                log.warning(
+                    "The session store did not take a KV chunk: %s", error, exc_info=not isinstance(error, StoreError)
+                )
             why = self._given_up[draft.key] = str(error) or type(error).__name__
             return replace(was, failed=was.failed + 1, error=why)
         self._given_up.pop(draft.key, None)
         seconds = was.seconds + time.perf_counter() - started
         return replace(was, saved=was.saved + 1, bytes=was.bytes + draft.size, seconds=seconds, error="")
-
-
-def _ours(error: Exception) -> bool:
-    return isinstance(error, StoreError)

@@ -11,7 +11,7 @@ import torch
 from engine.engine import Engine
 from engine.model import LanguageModel
 from engine.store import Store
-from engine.store.files import LocalFile
+from engine.store.files import File
 from engine.store.planner import MARGIN, PASSES, SHORT, Pace, Plan
 from tests.engine.store.samples import NAMESPACE, chunk_files, found, save_all
 
@@ -82,14 +82,14 @@ def test_a_store_slower_than_the_model_is_passed_over_and_the_figures_stand_in_t
     engine = Engine(default_language_model, store=store, chunk_tokens=32)
     first = engine.context(ids)
     store.flush()
-    read_at, slow = LocalFile.read_at, 4 * first.stats.prefill_seconds / 60 + 0.05
+    read_at, slow = File.read_at, 4 * first.stats.prefill_seconds / 60 + 0.05
 
-    def crawl(file: LocalFile, offset: int, buffer: memoryview) -> bool:
+    def crawl(file: File, offset: int, buffer: memoryview) -> bool:
         time.sleep(slow)
         return read_at(file, offset, buffer)
 
     with monkeypatch.context() as crawling:
-        crawling.setattr(LocalFile, "read_at", crawl)
+        crawling.setattr(File, "read_at", crawl)
         restored = engine.context(ids)
         passed = engine.context(ids)
     assert (restored.stats.cached_tokens, passed.stats.cached_tokens) == (64, 0)

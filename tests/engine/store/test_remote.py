@@ -13,7 +13,7 @@ from engine.errors import StoreError
 from engine.prefill import chunk_spans
 from engine.store import Store, export_session, import_session
 from engine.store.errors import WrongKey
-from engine.store.files import LocalFile, open_file
+from engine.store.files import File, open_file
 from engine.store.segment import Segment
 from tests.engine.store.postgres import Postgres, program
 from tests.engine.store.samples import NAMESPACE, found, kv, one_layer, restored, same, save_all
@@ -179,6 +179,6 @@ def test_a_store_elsewhere_needs_a_catalogue_and_an_address_that_leads_somewhere
 def test_local_files_are_read_in_place(store: Store) -> None:
     path = store.chunk_path(save_all(store, range(16))[0])
     file = open_file(path)
-    assert type(file) is LocalFile
+    assert type(file) is File
     file.close()
     assert Segment.open(path).path is path
