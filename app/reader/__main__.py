@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=65_536, help="tokens of a process and step")
     parser.add_argument("--longest", type=int, default=32_768, help="tokens of the longest sample")
     parser.add_argument("--workers", type=int, default=0, help="processes that make samples, for each GPU")
-    parser.add_argument("--replies", type=int, default=512, help="plain instructions answered by the base model")
+    parser.add_argument("--replies", type=int, default=3072, help="plain instructions answered by the base model")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()

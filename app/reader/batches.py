@@ -17,7 +17,7 @@ from engine.reader.train import Batch
 
 LENGTHS = {512: 2, 1024: 4, 2048: 5, 4096: 6, 8192: 7, 16384: 6, 32768: 4}
 """Tokens of a sample, and in which share of the steps."""
-TEXT, PLAIN = 0.06, 0.03
+TEXT, PLAIN = 0.04, 0.08
 """Shares of the steps that go on with real text, or answer plain instructions as the base model did."""
 
 

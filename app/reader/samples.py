@@ -120,6 +120,8 @@ def plain(replies: Sequence[tuple[str, str]], random: Random, tokenizer: Any, lo
     """An instruction without documents, and what the base model said to it."""
     question, reply = random.choice(replies)
     turns = [{"role": "user", "content": question}]
+    if random.random() < 0.5:  # else the template's own
+        turns.insert(0, {"role": "system", "content": random.choice(templates.SYSTEMS)})
     head = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     ids = tokenizer(head, add_special_tokens=False).input_ids
     said = tokenizer(reply + END, add_special_tokens=False).input_ids
@@ -130,4 +132,12 @@ def plain(replies: Sequence[tuple[str, str]], random: Random, tokenizer: Any, lo
 
 def instructions(random: Random, count: int) -> list[str]:
     """Plain instructions without documents."""
-    return [random.choice(templates.PLAIN).format(topic=random.choice(templates.TOPICS)) for _ in range(count)]
+    pick, t = random.choice, templates
+    return [
+        pick(t.PLAIN).format(
+            topic=pick(t.TOPICS), country=pick(t.COUNTRIES), famous=pick(t.FAMOUS), word=pick(t.WORDS),
+            animals=pick(t.CREATURES), task=pick(t.CHORES), adjective=pick(t.ADJECTIVES),
+            a=random.randrange(1, 13), b=random.randrange(1, 13),
+        )
+        for _ in range(count)
+    ]  # fmt: skip

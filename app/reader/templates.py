@@ -323,7 +323,68 @@ PLAIN = (
     "Write a short e-mail to a friend about {topic}.",
     "Name one advantage and one disadvantage of {topic}.",
     "Tell a very short story about {topic}.",
+    "What is {topic}?",
+    "Why do people like {topic}?",
+    "How would you describe {topic} in one word?",
+    "Ask me a question about {topic}.",
+    "Tell me the capital city of {country}.",
+    "Where in the world is {country}?",
+    "What do people eat in {country}?",
+    "Which countries are next to {country}?",
+    "How does one greet somebody in {country}?",
+    "Who was {famous}?",
+    "What is {famous} known for?",
+    "When did {famous} live?",
+    "What does the word '{word}' mean?",
+    "Use the word '{word}' in a sentence.",
+    "Is '{word}' a noun, a verb or an adjective?",
+    "Say another word for '{word}'.",
+    "Which word is the contrary of '{word}'?",
+    "How is '{word}' spelled backwards?",
+    "What is '{word}' in German?",
+    "Put '{word}' into the plural.",
+    "Calculate {a} plus {b}.",
+    "How much is {a} minus {b}?",
+    "Multiply {a} by {b}.",
+    "Which is larger, {a} or {b}?",
+    "Count from {a} to {b}.",
+    "What do {animals} eat?",
+    "Where do {animals} live?",
+    "How many legs have {animals}?",
+    "Are {animals} good pets?",
+    "Write a shell command that {task}.",
+    "Write a line of Python that {task}.",
+    "How do I write a program that {task}?",
+    "In JavaScript, show code that {task}.",
+    "Name something that is {adjective}.",
+    "Give three examples of something {adjective}.",
+    "Hello, how are you?",
+    "Thank you very much!",
+    "What can you do?",
+    "Good night.",
 )
+SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You are a friendly assistant who knows a lot.")
+COUNTRIES = (
+    "Spain Portugal Norway Poland Greece Turkey Canada Mexico Peru Kenya Nigeria Morocco India China Thailand Vietnam "
+    "Australia Chile Cuba Finland Ireland Hungary Iceland Nepal Israel Austria Belgium Romania"
+).split()
+FAMOUS = (
+    "Isaac Newton|Marie Curie|Napoleon|Leonardo da Vinci|Mozart|Beethoven|Galileo|Cleopatra|Julius Caesar|Plato|Gandhi|"
+    "Nelson Mandela|Florence Nightingale|Christopher Columbus|Vincent van Gogh|Ada Lovelace|Alan Turing|Mark Twain|"
+    "Jane Austen|Charles Dickens|Homer|Confucius|Louis Pasteur|Nikola Tesla|Rosa Parks"
+).split("|")
+WORDS = (
+    "house brave river quick candle quiet table bright garden heavy window gentle letter strong bottle honest mountain "
+    "early pencil smooth harbour careful ladder empty pillow cheap ribbon narrow engine polite basket rough"
+).split()
+CREATURES = (
+    "horses owls whales spiders frogs bears eagles ants foxes penguins snakes sharks cows mice".split()
+)
+CHORES = (
+    "lists the files of a folder|reads a text file|sorts a list of names|reverses a string|counts the words of a text|"
+    "finds the largest number|removes empty lines|prints today's date|joins two lists|checks whether a number is even"
+).split("|")
+ADJECTIVES = "round soft cold sweet loud fast old dangerous green expensive healthy funny tall salty useful".split()
 TOPICS = (
     "rain|bicycles|the sea|money|music|gravity|winter|a lost dog|coffee|mountains|computers|friendship|the moon|"
     "gardening|trains|bread|football|democracy|sleep|volcanoes|painting|school|robots|honey|deserts|chess|honesty|"
