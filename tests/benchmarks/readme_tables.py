@@ -212,6 +212,24 @@ def perplexity(results: Results) -> Cells:
     ]
 
 
+def store(results: Results) -> Cells:
+    """What the session store keeps of the default model, and how soon it is back."""
+
+    def cells(name: str) -> list[str]:
+        kept, back = (results.row("store", what=what, codec=name) for what in ("codec", "restored"))
+        return [
+            name,
+            f"{kept['bytes_per_token']:,.0f} ({kept['theory']:,.0f})",
+            f"{kept['relative_error']:.3f}" if kept["relative_error"] else "0",
+            f"{100 * kept['same_next_token']:.1f} %",
+            f"{back['reused_gb_s_cold']:.2f} GB/s, {100 * back['share_reused_cold']:.0f} %",
+            f"{back['seconds_fresh_cold']:.2f} s",
+        ]
+
+    heads = ["codec", "bytes a token (theory)", "error", "same next token", "restored, of the read rate", "in all"]
+    return [heads, *map(cells, ("raw", "fp8", "int8", "int4"))]
+
+
 def processor(results: Results) -> Cells:
     """The default model on a CPU beside others."""
     read, decoded = (results.row("cpu_engine", what=what) for what in ("prefill", "decode"))
@@ -265,6 +283,7 @@ TABLES: dict[str, Callable[[Results], Cells]] = {
     "answering": answering,
     "perplexity": perplexity,
     "cpu_engine": processor,
+    "store": store,
     "evaluation": evaluation,
 }
 """By the name that the README's marks use."""

@@ -1,7 +1,6 @@
 """The session store on this machine: codecs, saving behind the answer, restoring beside reading and recomputing.
 
     python -m tests.benchmarks.store [--tokens 8000] [--rounds 9] [--prefills 2] [--out FILE]
-    python -m tests.benchmarks.store --gpu --tokens 131072 [--rounds 3] [--out FILE]
 
 On the default model (CPU). Rates are medians, shares medians of the rounds' own; reading and restoring take turns over
 the same files, cold (dropped from the page cache before) and warm. `fresh` restores into memory just allocated, as an
@@ -9,8 +8,7 @@ engine does; `reused` into memory that was written before. Exits with 1 where re
 sequential read rate (raw, cold, reused), or takes as long as computing. On a busy machine only figures of the same run
 can be compared: the load stands in the JSON.
 
-With --gpu random states of an 8B model's shape (32 layers, 8 heads of 128, bfloat16), raw and as fp8, are restored into
-GPU memory, from host memory (warm) and, where --cold is given, from the disk.
+Restoring into a GPU is measured by tests/benchmarks/restore.py.
 """
 
 from __future__ import annotations
@@ -37,7 +35,6 @@ from engine.prefill import chunk_spans
 from engine.store import Namespace, Store
 from engine.store.codecs import NAMES, codec
 from tests.benchmarks.cpu_engine import ROOT, machine
-from tests.benchmarks.report import write
 
 FLOOR = 0.8
 """Least share of the sequential read rate."""
@@ -53,85 +50,25 @@ def main() -> None:
     parser.add_argument("--prefills", type=int, default=2)
     parser.add_argument("--home", type=Path, default=ROOT / ".cache" / "omnibus")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--cold", action="store_true")
     options = parser.parse_args()
-    if options.gpu:
-        on_gpu(options.tokens, options.rounds, options.cold, options.out)
-        return
     before = os.getloadavg()[0]
     model = LanguageModel.load("default", home=options.home)
     text = "".join(path.read_text() for path in sorted((ROOT / "engine").rglob("*.py")))
     ids = model.encode(text)[: options.tokens + ASKED]
-    found: dict[str, Any] = {**machine(model), "tokens": options.tokens}
-    found["command"] = found["command"].replace("cpu_engine", "store")
+    about: dict[str, Any] = {**machine(model), "tokens": options.tokens}
+    about["command"] = about["command"].replace("cpu_engine", "store")
     with tempfile.TemporaryDirectory(dir=options.home) as folder:
         bench = Bench(model, ids, Path(folder), options.rounds)
-        found["saving"] = show("saving", bench.saving(options.prefills))
-        found["codecs"] = show("codecs", bench.codecs())
-        found["lossless"] = show("lossless, on one layer's raw keys and values", bench.lossless())
-        found["restoring"] = show("restoring", bench.restoring())
-    found["load"] = [before, os.getloadavg()[0]]
+        saving = show("saving", bench.saving(options.prefills))
+        rows = [*saving, *show("codecs", bench.codecs())]
+        rows += show("lossless, on one layer's raw keys and values", bench.lossless())
+        rows += (restoring := show("restoring", bench.restoring()))
+    about["load"] = [before, os.getloadavg()[0]]
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
-    raw = found["restoring"][0]
-    computed = found["saving"][0]["seconds"]
+        options.out.write_text(json.dumps({"environment": about, "rows": rows}, indent=1) + "\n")
+    raw, computed = restoring[0], saving[0]["seconds"]
     print(f"restoring takes {raw['seconds_fresh_cold']:.2f} s, computing {computed:.2f} s")
     sys.exit(int(raw["share_reused_cold"] < FLOOR or raw["seconds_fresh_cold"] >= computed))
-
-
-def on_gpu(tokens: int, rounds: int, cold: bool, out: Path | None) -> None:
-    """Restore an 8B model's states into a GPU, beside reading the same files from end to end."""
-    shape, chunk = (8, tokens, 128), 16384
-    facts = {"model": "8b", "weights": "", "tokenizer": "", "rope": "", "dtype": "bfloat16"}
-    numbers = {"layers": 32, "kv_heads": 8, "head_dim": 128, "chunk_tokens": chunk, "numerics": 0}
-    states = [tuple(torch.randn(shape, device="cuda", dtype=torch.bfloat16) for _ in "kv") for _ in range(32)]
-    want = [pair[0][:, ::997].clone() for pair in states]
-    rows = []
-    for name, error in (("bfloat16", 0.0), ("fp8", 0.03)):
-        namespace = Namespace(**facts, **numbers, codec=name, policy="dense", policy_parameters=())  # type: ignore[arg-type]
-        with tempfile.TemporaryDirectory() as folder:
-            rows.append(
-                in_gpu(Store(Path(folder)), namespace, states, chunk, rounds, ["warm", "cold"] if cold else ["warm"])
-            )
-        for pair, x in zip(states, want, strict=True):
-            assert (pair[0][:, ::997] - x).norm() <= error * x.norm()
-    show("restoring into the GPU", iter(rows))
-    if out:
-        write(out, rows)
-
-
-def in_gpu(
-    store: Store, namespace: Namespace, states: list[Any], chunk: int, rounds: int, pages: list[str]
-) -> dict[str, Any]:
-    """Save `states` and restore them in place."""
-    tokens = states[0][0].shape[1]
-    spans, ids, parent = chunk_spans(tokens, chunk), list(range(tokens)), None
-    started = time.perf_counter()
-    for start, end in spans:
-        layers = [(k[:, start:end], v[:, start:end]) for k, v in states]
-        parent = store.save_later(namespace, parent, ids[start:end], layers)
-    handed = time.perf_counter() - started
-    store.flush()
-    row: dict[str, Any] = {"codec": namespace.codec, "tokens": tokens, "gigabytes": store.usage() / 1e9}
-    row |= {"handed_s": handed, "saved_s": time.perf_counter() - started}
-    files = sorted(store.root.glob("chunks/*/*.kv"))
-    prefix = store.longest_prefix(namespace, ids, spans)
-    for state in pages:
-        taken: dict[str, list[float]] = {"read": [], "restored": []}
-        for _ in range(rounds):
-            for what, work in (("read", lambda: read(files)), ("restored", lambda: store.restore(prefix, states))):
-                for path in files if state == "cold" else ():
-                    drop(path)
-                for pair in states:
-                    pair[0].zero_()
-                torch.cuda.synchronize()
-                taken[what].append(timed(lambda work=work: (work(), torch.cuda.synchronize())))  # type: ignore[misc]
-        for what, seconds in taken.items():
-            row |= {f"{what}_s_{state}": statistics.median(seconds)}
-            row |= {f"{what}_gb_s_{state}": store.usage() / statistics.median(seconds) / 1e9}
-    store.close()
-    return row
 
 
 class Bench:
@@ -186,6 +123,7 @@ class Bench:
             ]
             says = self.predictions(context)
             yield {
+                "what": "codec",
                 "codec": name,
                 "bytes_per_token": store.usage() / len(self.prefix),
                 "theory": values * how.row_bytes(f.head_dim) / f.head_dim,
@@ -208,7 +146,12 @@ class Bench:
             raw = data.numpy().tobytes()
             packed = zlib.compress(raw, 1)
             seconds = timed(lambda p=packed: zlib.decompress(p))  # type: ignore[misc]
-            yield {"layout": layout, "ratio": len(raw) / len(packed), "unpack_gb_s": len(raw) / seconds / 1e9}
+            yield {
+                "what": "lossless",
+                "layout": layout,
+                "ratio": len(raw) / len(packed),
+                "unpack_gb_s": len(raw) / seconds / 1e9,
+            }
 
     def restoring(self) -> Iterator[dict[str, Any]]:
         """Each codec's files read from end to end, and restored."""
@@ -218,7 +161,7 @@ class Bench:
             size = sum(path.stat().st_size for path in files)
             prefix = store.longest_prefix(namespace, self.prefix, self.spans)
             used = self.copy().cache.span(0, len(self.prefix))
-            row: dict[str, Any] = {"codec": name, "bytes": size}
+            row: dict[str, Any] = {"what": "restored", "codec": name, "bytes": size}
             for state in ("cold", "warm"):
                 times: dict[str, list[float]] = {"read": [], "reused": [], "fresh": []}
                 for _ in range(self.rounds):
