@@ -349,7 +349,12 @@ class Library:
         state = [(d.path, d.content_hash) for d in documents]
         kept = self._sparse.get(name)
         if kept is None or kept[0] != state:
-            kept = self._sparse[name] = (state, SparseIndex(documents, max_chars=PASSAGE_CHARS))
+            weights = None
+            if self.settings.sparse_model is not None:
+                from app.splade import Splade
+
+                weights = Splade(self.settings.sparse_model)
+            kept = self._sparse[name] = (state, SparseIndex(documents, max_chars=PASSAGE_CHARS, weights=weights))
         return kept[1]
 
     def measured_rate(self, model: str) -> float | None:

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     """How the session store writes KV down; all but raw save space and round the states."""
     sparse: bool = False
     """Whether passages are picked by sparse vectors too, made in memory at the first question (extra `sparse`)."""
+    sparse_model: Path | None = None
+    """Folder of a masked language model trained as SPLADE whose weights take the place of the corpus's own there."""
     kv_salt: str = ""
     """Keeps the KV of who sets it apart from others' in one store; no request can set it."""
     store_quota_gb: float = Field(default=50.0, gt=0)

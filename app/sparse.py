@@ -1,7 +1,7 @@
 """Sparse vectors: passages as weighted tokens in a Seismic index; a question is looked up, no model reads it.
 
 Weights come from the corpus: a token of a passage weighs what BM25 gives it, a token of a question what it is worth by
-the number of passages that hold it (its IDF). Needs the extra `sparse`.
+the number of passages that hold it (its IDF). Or they are learned (app.splade). Needs the extra `sparse`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -26,33 +27,62 @@ MOST_TERMS = 64
 """Tokens of a question that are looked up, the rarest."""
 
 
+class Weights(Protocol):
+    """What passages and questions weigh: token -> weight."""
+
+    def passages(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """A vector for each text; questions are weighed among these from then on."""
+        ...
+
+    def question(self, text: str) -> dict[str, float]:
+        """A question's tokens, those only that any passage holds."""
+        ...
+
+
+class CorpusWeights:
+    """BM25's weights, by word stems."""
+
+    def __init__(self) -> None:
+        self._worth: dict[str, float] = {}
+
+    def passages(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """What BM25 gives each stem of each text, but for its IDF."""
+        counts = [Counter(stems(text)) for text in texts]
+        within = Counter(term for count in counts for term in count)
+        self._worth = {term: math.log(1 + (len(counts) - n + 0.5) / (n + 0.5)) for term, n in within.items()}
+        mean = sum(count.total() for count in counts) / max(len(counts), 1)
+        return [_saturated(count, mean) for count in counts]
+
+    def question(self, text: str) -> dict[str, float]:
+        """The IDF of each stem."""
+        return {term: self._worth[term] for term in set(stems(text)) if self._worth.get(term, 0.0) > 0}
+
+
 class SparseIndex:
     """An index of passages of at most `max_chars` characters, in memory. Raises SparseMissing without the extra."""
 
-    def __init__(self, documents: Sequence[Document], *, max_chars: int) -> None:
+    def __init__(self, documents: Sequence[Document], *, max_chars: int, weights: Weights | None = None) -> None:
         try:
             import seismic
         except ImportError as error:
             raise SparseMissing from error
         self._hits: list[Hit] = []
-        counts: list[Counter[str]] = []
+        texts: list[str] = []
         for document in documents:
             for passage in passages(document, max_chars=max_chars):
                 self._hits.append(Hit(document.path, passage.start, passage.end))
-                words = stems(f"{document.path} {passage.heading} {document.text[passage.start : passage.end]}")
-                counts.append(Counter(words))
+                texts.append(f"{document.path} {passage.heading} {document.text[passage.start : passage.end]}")
+        self._weights = weights or CorpusWeights()
         self._type = seismic.get_seismic_string()
-        self._weights = _worth(counts)
-        mean = sum(c.total() for c in counts) / max(len(counts), 1)
         dataset = seismic.SeismicDataset()
-        for number, count in enumerate(counts):
-            names, values = _vector(count, mean)
+        for number, vector in enumerate(self._weights.passages(texts)):
+            names, values = list(vector) or [""], np.array(list(vector.values()) or [0.0], dtype=np.float32)
             dataset.add_document(str(number), np.array(names, dtype=self._type), values)
         self._index = seismic.SeismicIndex.build_from_dataset(dataset, num_threads=1)
 
     def find(self, question: str, *, limit: int) -> list[Hit]:
         """Passages by the inner product with the question's tokens, best first."""
-        terms = {term: self._weights[term] for term in set(stems(question)) if self._weights.get(term, 0.0) > 0}
+        terms = self._weights.question(question)
         if not terms:
             return []
         names = np.array(sorted(terms, key=lambda term: (-terms[term], term)), dtype=self._type)
@@ -68,15 +98,6 @@ class SparseIndex:
         return [self._hits[int(number)] for _, _, number in found]
 
 
-def _worth(counts: Sequence[Counter[str]]) -> dict[str, float]:
-    """BM25's IDF of each token."""
-    within = Counter(term for count in counts for term in count)
-    return {term: math.log(1 + (len(counts) - n + 0.5) / (n + 0.5)) for term, n in within.items()}
-
-
-def _vector(count: Counter[str], mean: float) -> tuple[list[str], np.ndarray]:
-    """Tokens and what BM25 gives each, but for its IDF."""
+def _saturated(count: Counter[str], mean: float) -> dict[str, float]:
     length = SATURATION * (1 - LENGTH + LENGTH * count.total() / mean)
-    names = list(count) or [""]
-    values = [n * (SATURATION + 1) / (n + length) for n in count.values()] or [0.0]
-    return names, np.array(values, dtype=np.float32)
+    return {term: n * (SATURATION + 1) / (n + length) for term, n in count.items()}

