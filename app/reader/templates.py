@@ -377,9 +377,7 @@ WORDS = (
     "house brave river quick candle quiet table bright garden heavy window gentle letter strong bottle honest mountain "
     "early pencil smooth harbour careful ladder empty pillow cheap ribbon narrow engine polite basket rough"
 ).split()
-CREATURES = (
-    "horses owls whales spiders frogs bears eagles ants foxes penguins snakes sharks cows mice".split()
-)
+CREATURES = "horses owls whales spiders frogs bears eagles ants foxes penguins snakes sharks cows mice".split()
 CHORES = (
     "lists the files of a folder|reads a text file|sorts a list of names|reverses a string|counts the words of a text|"
     "finds the largest number|removes empty lines|prints today's date|joins two lists|checks whether a number is even"
