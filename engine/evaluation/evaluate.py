@@ -61,7 +61,7 @@ def evaluate(model: LanguageModel, plan: Plan, folder: Path, frame: Frame, *, on
     Raises OtherRun where the folder holds another model's or another seed's, UnknownSuite, UnknownPolicy.
     """
     variants = [variant_by_name(name, model) for name in plan.variants]
-    identity = identity_of(model, plan.seed)
+    identity = {**identity_of(model, plan.seed), "frame": words_of(frame)}
     ledger = Ledger(folder, identity)
     runner = Runner(model, ledger, frame, variants)
     seconds = None if plan.minutes is None else 60 * plan.minutes
@@ -80,6 +80,11 @@ def identity_of(model: LanguageModel, seed: int) -> dict[str, Any]:
         "device": device_name(model),
         "seed": seed,
     }
+
+
+def words_of(frame: Frame) -> str:
+    """A digest of what a frame puts around corpus and question: other words give other answers."""
+    return hashlib.sha256(repr(frame("", ())).encode()).hexdigest()[:16]
 
 
 def evaluate_file(

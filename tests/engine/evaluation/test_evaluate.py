@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.engine import Context, Engine
 from engine.evaluation import variant as variants
 from engine.evaluation.errors import OtherRun
-from engine.evaluation.evaluate import Plan, Result, evaluate, plain_frame
+from engine.evaluation.evaluate import Plan, Result, bare_frame, evaluate, plain_frame
 from engine.evaluation.record import Ledger
 from engine.evaluation.report import write_report
 from engine.evaluation.runner import Runner
@@ -106,4 +106,6 @@ def test_a_stopped_run_goes_on_and_the_report_asks_no_other_page(
     assert json.loads((tmp_path / "results.json").read_text())["rows"]
     with pytest.raises(OtherRun, match="another seed"):
         evaluate(model, Plan(("passkey",), (400,), ("dense",), seed=7), tmp_path, plain_frame(model))
+    with pytest.raises(OtherRun, match="another frame"):
+        evaluate(model, plan, tmp_path, bare_frame(model))
     assert isinstance(first, Result)
