@@ -9,12 +9,12 @@ from typing import Literal
 
 from engine.errors import Cancelled
 
-Phase = Literal["wait", "load", "restore", "prefill", "decode"]
+Phase = Literal["wait", "load", "restore", "prefill", "decode", "measure"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a phase is: tokens (bytes for "load") done of total, the rate so far, seconds left.
+    """How far a phase is: tokens (bytes for "load", runs for "measure") done of total, the rate, seconds left.
 
     Of "wait", `total` is how many callers come before.
     """

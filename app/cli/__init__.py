@@ -7,6 +7,7 @@ import typer
 from app.cli import (
     ask,
     batch,
+    bench,
     demo,
     doctor,
     documents,
@@ -43,6 +44,7 @@ app.command()(batch.batch)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
+app.command()(bench.bench)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")

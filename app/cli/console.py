@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,6 +41,7 @@ PHASES = {
     "restore": "Restoring",
     "prefill": "Reading",
     "decode": "Answering",
+    "measure": "Measuring",
 }
 
 
@@ -129,3 +131,16 @@ def progress() -> Iterator[Callable[[Any], None]]:
                 bar.update(tasks[event.phase], visible=False)
 
         yield show
+
+
+def counted(show: Callable[[Any], None]) -> Callable[[str, int, int], None]:
+    """The bar of a run of many measurements: how many are done, and the seconds left at the pace so far."""
+    from engine.events import Progress as Event
+
+    began = time.perf_counter()
+
+    def on_done(what: str, done: int, total: int) -> None:
+        left = (time.perf_counter() - began) / done * (total - done)
+        show(Event("measure", done, total, eta_seconds=left))
+
+    return on_done

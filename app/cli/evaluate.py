@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.console import ModelOption, fail, library, out, progress
+from app.cli.console import ModelOption, counted, fail, library, out, progress
 
 if TYPE_CHECKING:
-    from engine.evaluation.runner import OnTask
     from engine.evaluation.task import Frame, Turn
-    from engine.events import OnProgress
     from engine.model import LanguageModel
 
 app = typer.Typer(help="Measure answers, policies and the effective window of a model.")
@@ -76,10 +74,11 @@ def evaluate(
         loaded = lib.load_engine(show).model
         plan = Plan(tuple(asked), tuple(counts), tuple(split_variants(policies)), rounds, seed, minutes)
         if file is not None:
-            result = evaluate_file(loaded, file, form, plan, to, longest=longest or loaded.window, on_task=told(show))
+            most = longest or loaded.window
+            result = evaluate_file(loaded, file, form, plan, to, longest=most, on_task=counted(show))
             command = f"omnibus eval --file {file.name} --format {form} --policies {policies}"
         else:
-            result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
+            result = run(loaded, plan, to, frame_of(loaded), on_task=counted(show))
             command = (
                 f"omnibus eval --suites {','.join(asked)} --lengths {','.join(map(str, counts))} --policies {policies}"
             )
@@ -91,13 +90,14 @@ def evaluate(
 def examine(model: str | None, name: str, questions: int, seed: int, to: Path) -> None:
     """Clozes over a collection's rare facts, through the whole product; a table, a sentence, and collection.json."""
     from app.examination import examine as run
-    from engine.evaluation.evaluate import device_name, versions
+    from engine.evaluation.evaluate import versions
     from engine.events import Progress
+    from engine.hardware import device_name
 
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model
         found = run(lib.collection(name), questions, seed=seed, on_answer=lambda n, of: show(Progress("decode", n, of)))
-        about = {"model": loaded.name, "device": device_name(loaded), **versions()}
+        about = {"model": loaded.name, "device": device_name(loaded.device), **versions()}
         about["command"] = f"omnibus eval -c {name} --questions {questions} --seed {seed}"
     to.mkdir(parents=True, exist_ok=True)
     place = to / "collection.json"
@@ -129,7 +129,7 @@ def window(
         found, length = Window(None, None), 512
         while length <= min(most, loaded.window):
             plan = Plan(SUITES, (length,), ("dense",), rounds)
-            result = run(loaded, plan, to, frame_of(loaded), on_task=told(show))
+            result = run(loaded, plan, to, frame_of(loaded), on_task=counted(show))
             (row,) = [r for r in result.rows if (r.suite, r.length, r.variant) == (ALL, length, "dense")]
             scores.append((length, row.score or 0.0))
             low, high = row.interval or (0.0, 1.0)
@@ -169,13 +169,3 @@ def frame_of(model: LanguageModel) -> Frame:
         return model.frame(prompt.messages(question, turns, brief=model.brief), system=prompt.SYSTEM)
 
     return frame
-
-
-def told(show: OnProgress) -> OnTask:
-    """The command's progress bar for a run of tasks."""
-    from engine.events import Progress
-
-    def on_task(what: str, done: int, total: int) -> None:
-        show(Progress("prefill", done, total))
-
-    return on_task

@@ -22,6 +22,7 @@ from engine.evaluation.summary import Row, summarise
 from engine.evaluation.task import Frame, Turn
 from engine.evaluation.variant import variant_by_name
 from engine.frame import Message
+from engine.hardware import device_name
 from engine.model import LanguageModel
 
 VERSION = 1
@@ -77,7 +78,7 @@ def identity_of(model: LanguageModel, seed: int) -> dict[str, Any]:
         "model": model.name,
         "weights": model.fingerprint.weights,
         "dtype": model.fingerprint.dtype,
-        "device": device_name(model),
+        "device": device_name(model.device),
         "seed": seed,
     }
 
@@ -145,16 +146,6 @@ def dialogue(question: str, history: Sequence[Turn], form: Callable[[str], str])
 
 def _asked(question: str) -> str:
     return templates.QUESTION.format(question=question)
-
-
-def device_name(model: LanguageModel) -> str:
-    """The device in words a reader can judge figures by."""
-    if model.device.type == "cuda":
-        return torch.cuda.get_device_name(model.device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
-    return f"{cpu}, {torch.get_num_threads()} threads"
 
 
 def versions() -> dict[str, str]:
