@@ -55,10 +55,16 @@ def test_random_blocks_are_found_out(default_language_model: LanguageModel, tmp_
     rows = rows_of(default_language_model, tmp_path, Variant("random", Random()))
     dense, broken = rows["dense"], rows["random"]
     assert dense.agreement == 1.0
+    assert dense.score is not None
+    assert dense.score > 0.8
+    assert broken.score is not None
+    assert broken.score < 0.6
+    assert broken.less is not None
+    assert broken.less > 0.3
     assert broken.agreement is not None
-    assert broken.agreement < 0.8
+    assert broken.agreement < 0.97  # a reader that is given the beginning of a quotation knows how it goes on
     assert broken.kept is not None
-    assert broken.kept < 0.8
+    assert broken.kept < 0.5
 
 
 def test_kv_restored_one_position_off_is_found_out(
