@@ -7,6 +7,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 Kind = Literal["text", "markdown", "rst", "html", "pdf", "code", "table", "mail", "docx", "pptx", "xlsx", "epub"]
 
 
@@ -45,12 +47,7 @@ class Document:
     _starts: list[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        starts = [0]
-        position = self.text.find("\n")
-        while position >= 0:
-            starts.append(position + 1)
-            position = self.text.find("\n", position + 1)
-        object.__setattr__(self, "_starts", starts)
+        object.__setattr__(self, "_starts", _line_starts(self.text))
 
     @property
     def id(self) -> str:
@@ -74,3 +71,11 @@ class Document:
         """The page that holds a character; None where the file has no pages."""
         i = bisect_right(self.pages, char, key=lambda page: page.start) - 1
         return self.pages[i] if i >= 0 else None
+
+
+def _line_starts(text: str) -> list[int]:
+    """Where each line begins; in whole arrays, for a book has 100,000 of them and is made anew at each look."""
+    plain = text.isascii()
+    coded = text.encode("ascii") if plain else text.encode("utf-32-le", "surrogatepass")
+    units = np.frombuffer(coded, dtype=np.uint8 if plain else np.uint32)
+    return [0, *(np.flatnonzero(units == ord("\n")) + 1).tolist()]

@@ -200,7 +200,7 @@ div.documents .excluded > td:first-child > a, div.documents .excluded > td:not(:
 #earlier .wrap { flex-direction: column; max-height: 46vh; overflow: auto; flex-wrap: nowrap; }
 #earlier label { overflow-wrap: anywhere; } #model .wrap { flex-direction: column; }
 #middle { gap: 10px; }
-:is(#suggestions, #status, #watches, #plan, #exports, #who):not(:has(> * > *, > .html-container > *)) { display: none; }
+:is(#suggestions, #status, #watches, #plan, #exports, #who):not(:has(.prose > *)) { display: none; }
 button[role=tab].selected { color: #0f766e !important; }
 .dark button[role=tab].selected { color: #5eead4 !important; }
 #chat .message, #chat .message * { opacity: 1 !important; }
