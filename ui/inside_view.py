@@ -27,7 +27,11 @@ def render(answer: Answer, number: int, say: Texts) -> str:
     parts += [_prompt(s, how.store if how else None, say), _store(how.store, say) if how and how.store else ""]
     if s.snapshot:
         parts.append(_section(say("snapshot"), f"<code>{escape(s.snapshot)}</code>", say("snapshot_says")))
-    return f'<div class="inside"><div class="source-head"><h2>{escape(say("inside"))}</h2></div>{"".join(parts)}</div>'
+    title = escape(say("inside"))
+    return (
+        f'<div class="inside" tabindex="0" role="region" aria-label="{title}"><div class="source-head"><h2>{title}</h2>'
+        f"</div>{''.join(parts)}</div>"
+    )
 
 
 def _rough(s: AnswerStats) -> dict[str, float]:

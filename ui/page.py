@@ -15,7 +15,7 @@ from ui.script import ACTS, RULES, SOURCE, TAB, THEME_KEPT, WARM
 from ui.settings_panel import SettingsPanel
 from ui.source_events import SourceEvents
 from ui.style import CSS, theme
-from ui.texts import LABELS
+from ui.texts import I18N, label
 from ui.viewer import Viewed
 
 WATCHED_EVERY_S = 3.0
@@ -26,7 +26,7 @@ def mount_options(library: Library) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
-        "i18n": LABELS,
+        "i18n": I18N,
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
@@ -45,11 +45,11 @@ class _Parts:
         self.title, self.who = gr.HTML(elem_id="title"), gr.HTML(elem_id="who")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=4, min_width=300, elem_id="side"), gr.Tabs():
-                with gr.Tab(LABELS("library"), elem_id="library-tab"):
+                with gr.Tab(label("library"), elem_id="library-tab"):
                     self._library()
-                with gr.Tab(LABELS("conversations"), elem_id="conversations-tab"):
+                with gr.Tab(label("conversations"), elem_id="conversations-tab"):
                     self._conversations()
-                with gr.Tab(LABELS("settings"), elem_id="settings-tab") as self.settings_tab:
+                with gr.Tab(label("settings"), elem_id="settings-tab") as self.settings_tab:
                     self.settings = SettingsPanel(viewed, settings)
                     self.keys = gr.HTML(elem_id="keys")
             with gr.Column(scale=6, min_width=320, elem_id="middle"):
@@ -59,19 +59,19 @@ class _Parts:
 
     def _library(self) -> None:
         self.collection = gr.Dropdown(
-            label=LABELS("collection"), allow_custom_value=True, elem_id="collection", info=LABELS("collection_info")
+            label=label("collection"), allow_custom_value=True, elem_id="collection", info=label("collection_info")
         )
-        self.upload = gr.File(label=LABELS("add_files"), file_count="multiple", height=130, elem_id="upload")
+        self.upload = gr.File(label=label("add_files"), file_count="multiple", height=130, elem_id="upload")
         self.plan = gr.HTML(elem_id="plan", js_on_load=WARM)
         self.documents = gr.HTML(elem_id="documents", js_on_load=RULES)
         self.watches = gr.HTML(elem_id="watches")
 
     def _conversations(self) -> None:
-        self.find = gr.Textbox(label=LABELS("find"), info=LABELS("find_info"), elem_id="find", max_lines=1)
+        self.find = gr.Textbox(label=label("find"), info=label("find_info"), elem_id="find", max_lines=1)
         self.earlier = gr.Radio(
-            label=LABELS("earlier"), choices=[], value=None, elem_id="earlier", info=LABELS("earlier_info")
+            label=label("earlier"), choices=[], value=None, elem_id="earlier", info=label("earlier_info")
         )
-        self.name = gr.Textbox(label=LABELS("rename"), visible=False, elem_id="rename", max_lines=1)
+        self.name = gr.Textbox(label=label("rename"), visible=False, elem_id="rename", max_lines=1)
         self.exports = gr.HTML(elem_id="exports")
 
     def _chat(self) -> None:
@@ -79,9 +79,9 @@ class _Parts:
             elem_id="chat",
             height="62vh",
             show_label=False,
-            label=LABELS("answers"),
+            label=label("answers"),
             buttons=[],
-            placeholder=LABELS("advice"),  # type: ignore[arg-type]  # shown in the browser's language all the same
+            placeholder=label("advice"),  # shown in the browser's language all the same
             feedback_options=None,
             layout="panel",
         )
@@ -90,8 +90,8 @@ class _Parts:
         with gr.Row(elem_id="ask-row", equal_height=True):
             self.question = gr.Textbox(
                 show_label=False,
-                label=LABELS("question"),
-                placeholder=LABELS("your_question"),
+                label=label("question"),
+                placeholder=label("your_question"),
                 lines=1,
                 max_lines=6,
                 scale=6,
@@ -100,8 +100,8 @@ class _Parts:
                 elem_id="question",
                 autofocus=True,
             )
-            self.ask = gr.Button(LABELS("ask"), variant="primary", scale=1, min_width=64, elem_id="ask")
-            self.stop = gr.Button(LABELS("stop"), scale=1, min_width=64, elem_id="stop")
+            self.ask = gr.Button(label("ask"), variant="primary", scale=1, min_width=64, elem_id="ask")
+            self.stop = gr.Button(label("stop"), scale=1, min_width=64, elem_id="stop")
 
 
 def build(library: Library) -> gr.Blocks:

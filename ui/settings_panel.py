@@ -13,7 +13,7 @@ from app.settings import Settings
 from ui import chat_view
 from ui.choices import LANGUAGES
 from ui.script import THEME
-from ui.texts import LABELS, Texts
+from ui.texts import Texts, label
 from ui.viewer import DEFAULT, Viewed
 
 POLICIES = ("auto", "dense")
@@ -26,42 +26,42 @@ class SettingsPanel:
     def __init__(self, viewed: Viewed, settings: Settings) -> None:
         self._viewed = viewed
         self.mode = gr.Radio(
-            [(LABELS(f"mode_{mode}"), mode) for mode in ("auto", "whole", "packed")],
+            [(label(f"mode_{mode}"), mode) for mode in ("auto", "whole", "packed")],
             value="auto",
-            label=LABELS("reading_mode"),
+            label=label("reading_mode"),
             elem_id="mode",
         )
         self.language = gr.Dropdown(
-            [(LABELS("as_asked"), ""), *LANGUAGES], value="", label=LABELS("answer_language"), elem_id="answer-language"
+            [(label("as_asked"), ""), *LANGUAGES], value="", label=label("answer_language"), elem_id="answer-language"
         )
         with gr.Row():
             self.temperature = gr.Slider(
-                0, 2, 0, step=0.1, label=LABELS("temperature"), info=LABELS("temperature_info"), elem_id="temperature"
+                0, 2, 0, step=0.1, label=label("temperature"), info=label("temperature_info"), elem_id="temperature"
             )
             self.max_tokens = gr.Number(
-                settings.max_new_tokens, label=LABELS("max_tokens"), precision=0, minimum=1, elem_id="max-tokens"
+                settings.max_new_tokens, label=label("max_tokens"), precision=0, minimum=1, elem_id="max-tokens"
             )
-            self.seed = gr.Textbox(label=LABELS("seed"), info=LABELS("seed_info"), max_lines=1, elem_id="seed")
+            self.seed = gr.Textbox(label=label("seed"), info=label("seed_info"), max_lines=1, elem_id="seed")
         self.theme = gr.Radio(
-            [(LABELS(f"theme_{theme}"), theme) for theme in ("system", "light", "dark")],
+            [(label(f"theme_{theme}"), theme) for theme in ("system", "light", "dark")],
             value="system",
-            label=LABELS("theme"),
+            label=label("theme"),
             elem_id="theme",
         )
-        self.model = gr.Radio([], label=LABELS("model"), info=LABELS("model_info"), elem_id="model")
+        self.model = gr.Radio([], label=label("model"), info=label("model_info"), elem_id="model")
         name, _, rest = settings.policy.partition(":")
         others = [settings.policy] if name not in POLICIES else []
         self.policy = gr.Radio(
-            [*((LABELS(f"policy_{policy}"), policy) for policy in POLICIES), *others],
+            [*((label(f"policy_{policy}"), policy) for policy in POLICIES), *others],
             value=settings.policy if others else name,
-            label=LABELS("policy"),
-            info=LABELS("policy_info"),
+            label=label("policy"),
+            info=label("policy_info"),
             elem_id="policy",
         )
         self.level = gr.Radio(
-            [(LABELS(f"level_{level}"), level) for level in LEVELS],
+            [(label(f"level_{level}"), level) for level in LEVELS],
             value=next((level for level in LEVELS if rest == f"level={level}"), None if rest else "balanced"),
-            label=LABELS("level"),
+            label=label("level"),
             visible=name == "auto",
             elem_id="level",
         )

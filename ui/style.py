@@ -146,7 +146,7 @@ ol.places li, .share { display: grid; grid-template-columns: minmax(0, 1fr) 30% 
   margin: 3px 0 !important; font-size: .82rem;
   font-variant-numeric: tabular-nums; }
 ol.places li > :last-child, .share > :last-child { text-align: right; }
-ol.places a { overflow-wrap: anywhere; color: #0f766e !important; }
+ol.places a { justify-self: start; text-align: left; overflow-wrap: anywhere; color: #0f766e !important; }
 .dark ol.places a { color: #5eead4 !important; }
 .measure { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
 .measure > span { display: block; height: 100%; background: #0f766e; }
@@ -209,5 +209,6 @@ p.keys { font-size: .82rem; color: var(--body-text-color-subdued); margin: 0; }
 #who button { text-decoration: underline; color: #0f766e; padding: 4px; }
 .dark #who button { color: #5eead4; }
 footer { display: none !important; }
+@media (min-width: 901px) { .inside { max-height: 84vh; overflow-y: auto; padding-right: 10px; } }
 @media (max-width: 640px) { #chat { height: 55vh !important; } .gradio-container > main { padding: 8px !important; } }
 """

@@ -91,6 +91,27 @@ def test_two_users_do_not_meet_each_others_collections_or_conversations(browser:
         bob.leave()
 
 
+def test_the_key_of_anothers_tab_gives_nothing_of_what_it_asks(browser: Browser, url: str) -> None:
+    alice, bob = Person(browser, url, "alice"), Person(browser, url, "bob")
+    try:
+        key = alice.page.evaluate("sessionStorage.getItem('omnibus-tab')")
+        assert key
+        alice.page.fill("#question textarea", "What does the safe of the hut open with?")
+        alice.page.click("#ask")
+        alice.page.wait_for_function("document.querySelector('#chat').innerText.includes('safe of the hut')")
+        bob.page.evaluate("key => sessionStorage.setItem('omnibus-tab', key)", key)
+        bob.page.reload()
+        bob.page.wait_for_function("document.querySelector('#collection input')?.value === 'shore'")
+        alice.page.wait_for_selector("#chat a.cite", timeout=120_000)
+        assert bob.page.locator("#chat .message").count() == 0
+        assert not str(bob.page.text_content("#status")).strip()
+        bob.page.click("#stop")
+        assert "4711" not in bob.page.evaluate("document.body.innerText")
+    finally:
+        alice.leave()
+        bob.leave()
+
+
 def test_what_a_document_tells_to_fetch_is_quoted_and_never_fetched(browser: Browser, url: str) -> None:
     alice = Person(browser, url, "alice")
     try:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 
 from ui.texts import de, en
 
 LANGUAGES: dict[str, dict[str, str]] = {"en": en.TEXTS, "de": de.TEXTS}
-LABELS = gr.I18n(**LANGUAGES)
-"""A component's text by its key, in the browser's language."""
+_MARK = "omnibus_"
+"""Before each key: Gradio shows the text of a key wherever its name stands, also where that is a collection's name."""
+I18N = gr.I18n(**{name: {_MARK + key: text for key, text in LANGUAGES[name].items()} for name in LANGUAGES})
+
+
+def label(key: str) -> Any:
+    """A component's text by its key, in the browser's language."""
+    return I18N(_MARK + key)
 
 
 class Texts:
