@@ -123,10 +123,11 @@ def progress() -> Iterator[Callable[[Any], None]]:
 
         def show(event: Any) -> None:
             rate = f"{event.tokens_per_second:,.0f} tokens/s" if event.tokens_per_second else ""
-            left = f", {event.eta_seconds:.0f} s left" if event.eta_seconds and event.eta_seconds >= 1 else ""
+            left = f"{event.eta_seconds:.0f} s left" if event.eta_seconds and event.eta_seconds >= 1 else ""
+            state = ", ".join(filter(None, (rate, left)))
             if event.phase not in tasks:
                 tasks[event.phase] = bar.add_task(PHASES[event.phase], total=event.total, state="")
-            bar.update(tasks[event.phase], completed=event.done, total=event.total, state=f"{rate}{left}")
+            bar.update(tasks[event.phase], completed=event.done, total=event.total, state=state)
             if event.done >= event.total:
                 bar.update(tasks[event.phase], visible=False)
 

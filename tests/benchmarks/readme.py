@@ -1,9 +1,10 @@
-"""The README's tables, made from data/results.
+"""The README's tables and the figures in its sentences, made from data/results.
 
     python -m tests.benchmarks.readme [--check]
 
-A table stands in the README between `<!-- table NAME -->` and `<!-- /table -->`. Without --check the tables are written
-anew; with it nothing is written, and the exit code is 1 where README and results differ. CI runs the check as a test.
+A table stands in the README between `<!-- table NAME -->` and `<!-- /table -->`, words with figures in them between
+`<!-- figure NAME -->` and `<!-- /figure -->`. Without --check both are written anew; with it nothing is written, and
+the exit code is 1 where README and results differ. CI runs the check as a test.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import re
 import sys
 from pathlib import Path
 
+from tests.benchmarks.readme_figures import FIGURES
 from tests.benchmarks.readme_tables import TABLES
 from tests.benchmarks.results import Results
 
 ROOT = Path(__file__).parents[2]
 MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+SAID = re.compile(r"(<!-- figure (\S+) -->).*?(<!-- /figure -->)", re.DOTALL)
 
 
 def main() -> int:
@@ -38,13 +41,15 @@ def main() -> int:
 
 
 def rendered(page: str, folder: Path) -> str:
-    """The page with every marked table made from the results in the folder.
+    """The page with every marked table and figure made from the results in the folder.
 
-    Raises KeyError where a mark names no table or results lack a figure, and ValueError where a table has no mark.
+    Raises KeyError where a mark names neither or results lack a figure, and ValueError where one has no mark.
     """
-    named = [found.group(2) for found in MARKED.finditer(page)]
-    if missing := sorted(set(TABLES) - set(named)):
-        raise ValueError(f"README.md has no mark for {', '.join(missing)}.")
+    for marks, made in ((MARKED, TABLES), (SAID, FIGURES)):
+        if missing := sorted(set(made) - {found.group(2) for found in marks.finditer(page)}):
+            raise ValueError(f"README.md has no mark for {', '.join(missing)}.")
+    results = Results(folder)
+    page = SAID.sub(lambda found: f"{found.group(1)}{FIGURES[found.group(2)](results)}{found.group(3)}", page)
     return MARKED.sub(lambda found: f"{found.group(1)}{table(found.group(2), folder)}\n{found.group(3)}", page)
 
 

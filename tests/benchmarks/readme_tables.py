@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.benchmarks import readme_evaluation as evaluation
 from tests.benchmarks.results import Results, Row
 
 Cells = list[list[str]]
@@ -241,34 +242,6 @@ def processor(results: Results) -> Cells:
     ]
 
 
-def evaluation(results: Results) -> Cells:
-    """Next tokens and scores of policies on generated questions."""
-    names = {
-        "auto:minimum=1024": "`auto:minimum=1024` (0.95)",
-        "flexprefill:gamma=0.95": "FlexPrefill, 0.95",
-        "xattention:stride=8,threshold=0.95": "XAttention, stride 8, 0.95",
-        "dense@fp8": "dense, KV restored as fp8",
-    }
-    lengths = (4 * K, 8 * K, 16 * K, 32 * K)
-
-    def at(variant: str, length: int) -> Row:
-        return results.row("evaluation/results", suite="all questions", variant=variant, length=length)
-
-    rows = [
-        [
-            name,
-            *(
-                f"{100 * at(variant, n)['agreement']:.1f} % "
-                f"({100 * at('dense', n)['score']:.0f} / {100 * at(variant, n)['score']:.0f} %)"
-                for n in lengths
-            ),
-        ]
-        for variant, name in names.items()
-    ]
-    heads = [f"{n // K}K" for n in lengths]
-    return [["same next token as dense (score of dense / of the policy)", *heads], *rows]
-
-
 def _short(value: float) -> str:
     """Three digits that count."""
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
@@ -284,6 +257,6 @@ TABLES: dict[str, Callable[[Results], Cells]] = {
     "perplexity": perplexity,
     "cpu_engine": processor,
     "store": store,
-    "evaluation": evaluation,
+    **evaluation.TABLES,
 }
 """By the name that the README's marks use."""

@@ -24,6 +24,11 @@ class Results:
             raise KeyError(f"{file}.json has no row with {said}")
         return found
 
+    def part(self, file: str, name: str) -> list[Row]:
+        """The rows of a file's part: another device's, measured apart."""
+        found: list[Row] = json.loads((self.folder / f"{file}.json").read_text(encoding="utf-8"))[name]["rows"]
+        return found
+
     def row(self, file: str, **said: Any) -> Row:
         """The only row that says this; raises KeyError where there is none, or more than one."""
         found = self.rows(file, **said)
