@@ -59,8 +59,8 @@ def test_a_citation_names_file_line_and_quote(samples: Collection) -> None:
 def test_a_citation_into_a_pdf_names_the_page(library: Library) -> None:
     collection = library.collection("pdf")
     collection.add(SAMPLES / "handbook.pdf")
-    answer = collection.ask("What is the telephone number of the rescue post?")
-    assert "555 0142" in answer.text
+    answer = collection.ask("What does a bed cost?")
+    assert "38 crowns" in answer.text
     assert answer.citations[-1].page == "2"
     assert answer.citations[-1].place == "handbook.pdf, page 2"
 
