@@ -57,6 +57,13 @@ def library(home: Path) -> Iterator[Library]:
         yield opened
 
 
+@pytest.fixture
+def short_library(home: Path) -> Iterator[Library]:
+    """A Library that asks the base model, which answers well from 2,048 tokens and reads 8,192 at most."""
+    with Library(settings=Settings(home=home, model=default_model.BASE)) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def random_models(tmp_path_factory: pytest.TempPathFactory, default_model_path: Path) -> dict[str, Path]:
     """Small random-weight models of several families, saved to disk with a real tokenizer."""

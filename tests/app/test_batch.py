@@ -89,7 +89,9 @@ def test_each_corpus_is_read_once(shore: Library, monkeypatch: pytest.MonkeyPatc
     assert {c.path for a in answers if a.question.collection == "pier" for c in a.citations} == {"pier.txt"}
 
 
-def test_a_corpus_beyond_the_window_is_asked_by_passages(shore: Library) -> None:
+def test_a_corpus_beyond_the_window_is_asked_by_passages(shore: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shore.engine.model, "effective_window", 2048)
+    monkeypatch.setattr(shore.engine.model, "packed_window", 1280)
     log = shore.collection("log")
     log.add_bytes("log.txt", b"Rain again, all week long, and no boat went out. " * 400)
     answers = list(log.ask_batch(ASKED[:2], sampling=WARM))

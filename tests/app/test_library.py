@@ -88,8 +88,8 @@ def test_the_json_form_has_every_field(samples: Collection) -> None:
     assert stats <= set(value["stats"])
 
 
-def test_a_corpus_beyond_the_effective_window_is_packed_and_the_answer_says_so(library: Library) -> None:
-    collection = library.collection("code")
+def test_a_corpus_beyond_the_effective_window_is_packed_and_the_answer_says_so(short_library: Library) -> None:
+    collection = short_library.collection("code")
     collection.add(Path(json.__file__).parent)
     answer = collection.ask("Which class encodes Python data structures as JSON?")
     assert answer.stats.mode == "packed"
@@ -101,8 +101,8 @@ def test_a_corpus_beyond_the_effective_window_is_packed_and_the_answer_says_so(l
     assert (plan.mode, plan.cached_tokens) == ("packed", 0)
 
 
-def test_whole_can_be_forced_up_to_the_window_and_not_beyond(library: Library) -> None:
-    collection = library.collection("long")
+def test_whole_can_be_forced_up_to_the_window_and_not_beyond(short_library: Library) -> None:
+    collection = short_library.collection("long")
     collection.add_bytes("long.txt", ("All work and no play makes the keeper dull. " * 1200).encode())
     with pytest.raises(PromptTooLong) as caught:
         collection.ask("What does the keeper do?", mode="whole")

@@ -20,8 +20,8 @@ PROSE = "The ferry leaves at nine and the lamp is lit at dusk. "
 
 
 @pytest.fixture
-def code(library: Library, tmp_path: Path) -> Collection:
-    """json's sources, a reader's guide, and tests: about 9,700 tokens, more than the default model's window."""
+def code(short_library: Library, tmp_path: Path) -> Collection:
+    """json's sources, a reader's guide, and tests: about 9,700 tokens, more than the base model's window."""
     root = tmp_path / "r"
     (root / "tests").mkdir(parents=True)
     for file in Path(json.__file__).parent.glob("*.py"):
@@ -29,7 +29,7 @@ def code(library: Library, tmp_path: Path) -> Collection:
     (root / "README.md").write_text("# Guide\n" + PROSE * 20)
     (root / "tests" / "test_it.py").write_text("def test_it():\n    assert 1\n" + "# more\n" * 400)
     (root / "notes.txt").write_text(PROSE * 700)
-    collection = library.collection("code")
+    collection = short_library.collection("code")
     collection.add(root)
     return collection
 

@@ -137,6 +137,11 @@ def test_markdown_is_rendered_without_anything_that_fetches_or_runs() -> None:
     assert not any(f"<{tag}" in html for tag in ("img", "a ", "script"))
 
 
+def test_an_answer_that_is_a_number_keeps_it() -> None:
+    assert rendered('18. "The roof carries 18 solar panels."') == '<p>18. "The roof carries 18 solar panels."</p>'
+    assert rendered("3. c\n4. d").startswith('<ol start="3">')
+
+
 def test_rendered_text_is_one_line_so_that_the_chat_finds_no_markdown_in_it() -> None:
     html = rendered(HOSTILE)
     assert "leak?q=5" in html

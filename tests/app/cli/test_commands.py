@@ -242,5 +242,4 @@ def test_the_demo_answers_right_and_starts_five_times_sooner(home: Path) -> None
     run = omnibus(home, "demo")
     assert run.returncode == 0, run.stderr
     assert "times sooner" in run.stdout
-    assert "whole mode" in run.stderr
-    assert "packed mode" in run.stderr
+    assert run.stderr.count("whole mode") == 3
