@@ -116,9 +116,10 @@ def _places(answer: Answer, number: int, say: Texts) -> str:
 def _prompt(s: AnswerStats, store: StoreUse | None, say: Texts) -> str:
     parts = [(say("from_store"), s.cached_tokens), (say("read_just_now"), s.prompt_tokens - s.cached_tokens)]
     sentence = say("prompt_new") if not s.cached_tokens else say("prompt_kept", share=_kept_share(s, say))
-    if store is not None and store.miss_reason and store.restored_tokens < store.prompt_tokens:
-        sentence += f" {say('prompt_why', reason=store.miss_reason)}"
-    return _section(say("prompt"), _stack([(name, n, say("of_tokens", tokens=n)) for name, n in parts]), sentence)
+    reason = store.miss_reason if store is not None and store.restored_tokens < store.prompt_tokens else None
+    why = f"<details><summary>{escape(say('prompt_why'))}</summary><p>{escape(reason)}</p></details>" if reason else ""
+    drawn = _stack([(name, n, say("of_tokens", tokens=n)) for name, n in parts])
+    return _section(say("prompt"), drawn, sentence, why)
 
 
 def _kept_share(s: AnswerStats, say: Texts) -> str:
@@ -134,8 +135,8 @@ def _store(use: StoreUse, say: Texts) -> str:
     return _section(say("store"), bar, say("store_says_quota", kv=kv, held=held, quota=quota))
 
 
-def _section(title: str, body: str, sentence: str) -> str:
-    return f"<section><h3>{escape(title)}</h3>{body}<p>{escape(sentence)}</p></section>"
+def _section(title: str, body: str, sentence: str, more: str = "") -> str:
+    return f"<section><h3>{escape(title)}</h3>{body}<p>{escape(sentence)}</p>{more}</section>"
 
 
 def _stack(parts: list[tuple[str, float, str]]) -> str:

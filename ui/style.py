@@ -95,6 +95,7 @@ p.notice { color: var(--body-text-color-subdued); font-style: italic; }
 .inside section:last-child { border-bottom: 0; }
 .inside h3 { font-size: .8rem; font-weight: 600; margin: 0 0 6px; }
 .inside p { font-size: .85rem; margin: 6px 0 0; color: var(--body-text-color); }
+.inside summary { font-size: .82rem; cursor: pointer; margin-top: 6px; }
 .inside code { font-size: .8rem; overflow-wrap: anywhere; }
 .inside h2 { font-size: 1rem; font-weight: 600; margin: 0; }
 .inside .axes { font-size: .78rem; color: var(--body-text-color-subdued); margin: 4px 0; }
@@ -146,7 +147,7 @@ ol.places li, .share { display: grid; grid-template-columns: minmax(0, 1fr) 30% 
   margin: 3px 0 !important; font-size: .82rem;
   font-variant-numeric: tabular-nums; }
 ol.places li > :last-child, .share > :last-child { text-align: right; }
-ol.places a { justify-self: start; text-align: left; overflow-wrap: anywhere; color: #0f766e !important; }
+ol.places a { justify-self: start; text-align: left; padding: 0; overflow-wrap: anywhere; color: #0f766e !important; }
 .dark ol.places a { color: #5eead4 !important; }
 .measure { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
 .measure > span { display: block; height: 100%; background: #0f766e; }

@@ -60,8 +60,8 @@ def test_a_sparse_prefill_tells_heads_apart_and_its_parts_do_not_pass_the_whole(
     default_language_model: LanguageModel,
 ) -> None:
     model = default_language_model
-    tokens = _tokens(model, 2048)
-    stats = Engine(model, policy=policy_by_name("auto:minimum=512"), chunk_tokens=1024).context(tokens).stats
+    tokens = _tokens(model, 1024)
+    stats = Engine(model, policy=policy_by_name("auto:minimum=256"), chunk_tokens=512).context(tokens).stats
     assert stats.heads is not None
     assert stats.density is not None
     assert stats.recall is not None

@@ -115,6 +115,33 @@ def test_a_question_is_edited_asked_again_and_branched(visit: Visit) -> None:
     assert "solar panels" in saved.value.path().read_text()
 
 
+def test_a_suggestion_asks_keys_go_from_citation_to_citation_and_again_answers_anew(visit: Visit) -> None:
+    visit.collection("steps")
+    visit.upload(SAMPLES / "handbook.md")
+    first = visit.page.locator("#suggestions a[role=button]").first
+    words = first.inner_text()
+    first.click()
+    visit.page.wait_for_selector("#chat p.stats", timeout=90_000)
+    assert words in visit.page.inner_text("#chat")
+    visit.ask("How many solar panels does the roof carry?")
+    visit.page.wait_for_function("document.querySelectorAll('#chat p.stats').length === 2", timeout=90_000)
+    assert visit.page.locator("#chat a.cite").count() > 1
+    visit.page.locator("#chat a.cite").first.click()
+    visit.page.wait_for_selector("#source tr.hit")
+    assert visit.page.get_by_role("button", name="Previous citation").count() == 0
+    visit.page.keyboard.press("Tab")  # out of the question, where keys are letters
+    visit.page.keyboard.press("]")
+    visit.page.get_by_role("button", name="Previous citation").wait_for()
+    visit.page.keyboard.press("[")
+    visit.page.get_by_role("button", name="Previous citation").wait_for(state="detached")
+    visit.page.get_by_role("button", name="Next citation").click()
+    visit.page.get_by_role("button", name="Previous citation").wait_for()
+    visit.page.get_by_role("button", name="Ask again").last.click()
+    visit.page.wait_for_function("document.querySelectorAll('#chat p.stats').length === 1")
+    visit.page.wait_for_function("document.querySelectorAll('#chat p.stats').length === 2", timeout=90_000)
+    assert visit.page.inner_text("#chat").count("How many solar panels") == 1
+
+
 def test_a_source_of_5_mb_opens_at_once_the_first_time_too(visit: Visit, house: tuple[str, Library]) -> None:
     line = "The keeper walks along the shore and looks at the sea again.\n"
     books, names = house[1].collection("long-book"), ("book", "tome", "scroll")

@@ -35,9 +35,14 @@ def test_inside_tells_heads_apart_and_a_part_of_the_map_opens_its_place(
     assert re.search(r"computed \d+% of the attention", words)
     assert re.search(r"holds \d+\.\d% of what complete attention", words)
     assert "The store" in words or "the store holds" in words
-    visit.look("inside-sparse")
+    visit.look("heads-light-1400")
+    visit.page.evaluate("document.body.classList.add('dark')")
     visit.page.locator("#source ul.map").scroll_into_view_if_needed()
-    visit.look("inside-map")
+    visit.look("map-dark-1400")
+    visit.page.set_viewport_size({"width": 375, "height": 800})
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 375
+    visit.page.locator("#source svg.heat.computed").scroll_into_view_if_needed()
+    visit.look("heads-dark-375")
     shares = [
         _share(str(title))
         for title in visit.page.evaluate("[...document.querySelectorAll('#source .cells a')].map(a => a.title)")

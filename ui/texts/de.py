@@ -181,7 +181,7 @@ TEXTS = {
     "read_just_now": "eben gelesen",
     "prompt_new": "Nichts war vorher gelesen: die nächste Frage zu denselben Dokumenten beginnt früher.",
     "prompt_kept": "{share} des Prompts waren schon gelesen und wurden nur geladen.",
-    "prompt_why": "Warum nicht mehr: {reason}.",
+    "prompt_why": "Warum nicht mehr",
     "store": "Sitzungsspeicher",
     "store_full": "belegt",
     "store_says": "Was aus den Dokumenten wurde (ihr KV), belegt {kv}; der Speicher hält {held}.",

@@ -182,7 +182,7 @@ TEXTS = {
     "read_just_now": "read now",
     "prompt_new": "Nothing had been read before: the next question over the same documents starts sooner.",
     "prompt_kept": "{share} of the prompt had been read before and was only loaded.",
-    "prompt_why": "Why not more: {reason}.",
+    "prompt_why": "Why not more",
     "store": "Session store",
     "store_full": "in use",
     "store_says": "What the documents became (their KV) takes {kv}; the store holds {held}.",
