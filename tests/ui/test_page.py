@@ -167,7 +167,7 @@ def test_a_cited_pdf_opens_as_its_page_with_the_words_boxed_and_the_answer_tells
     visit.page.wait_for_selector("#source .inside")
     inside = visit.page.inner_text("#source")
     assert "Nothing had been read before" in inside
-    assert "Every token looked at all tokens before it" in inside
+    assert "Every head computed all of the attention" in inside
     visit.look("inside")
     visit.page.keyboard.press("/")
     assert visit.page.evaluate("document.activeElement.tagName") == "TEXTAREA"
