@@ -137,14 +137,15 @@ def repack(root: Path, model: LanguageModel) -> list[dict[str, Any]]:
                 d = documents[len(documents) // 2]
                 edited = Document(d.path, d.source, "", d.kind, d.title, d.text + "# edited\n", d.verdict, ())
                 documents[len(documents) // 2] = edited
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             packed = pack(whole(documents), model.encode_with_offsets, fence="7f3a", cache=cache)
             rows.append(
                 {
                     "step": step,
                     "documents": len(documents),
                     "tokens": len(packed.token_ids),
-                    "seconds": time.perf_counter() - began,
+                    "seconds": time.perf_counter() - began[0],
+                    "processor s": time.process_time() - began[1],
                 }
             )
     return rows
@@ -187,7 +188,8 @@ def in_place(packed: PackedPrompt, texts: dict[str, str], first: int, last: int,
 def keep(file: Path, section: str, rows: Sequence[dict[str, Any]]) -> None:
     """Put a section's rows, with how they were measured, into the results."""
     kept = json.loads(file.read_text()) if file.exists() else {}
-    command = ["FOLDER" if Path(word).exists() else word for word in sys.argv[1:]]
+    words = itertools.pairwise(["", *sys.argv[1:]])
+    command = ["FILE" if before == "--out" else "FOLDER" if Path(word).exists() else word for before, word in words]
     module = Path(sys.argv[0]).stem
     kept[section] = {
         "command": " ".join(["python -m", f"tests.benchmarks.{module}", *command]),

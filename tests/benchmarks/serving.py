@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import psutil
 from engine import default_model
 from tests.benchmarks.batch import questions
 from tests.benchmarks.cpu_engine import words
+from tests.benchmarks.host import host
 from tests.conftest import KEPT, ROOT, SAMPLES
 
 LOOK_S = 2.0
@@ -159,7 +161,6 @@ def measure(home: Path, model: str, clients: int, minutes: float, tokens: int, q
         "memory at the end MB": round(warm[-1]),
         "memory at most MB": round(max(warm)),
         "memory trend MB a minute": round(_slope(seen.memory, WARM * seconds) * 60, 2),
-        "load": list(os.getloadavg()[:2]),
     }
 
 
@@ -209,7 +210,8 @@ def main() -> None:
         made = measure(
             Path(home), arguments.model, arguments.clients, arguments.minutes, arguments.tokens, arguments.queue
         )
-    made = {"command": " ".join(["python -m tests.benchmarks.serving", *words()]), **made}
+    about = {"command": " ".join(["python -m tests.benchmarks.serving", *words()]), **host(), "model": arguments.model}
+    made = {**about, "torch": version("torch"), **made}
     print(json.dumps(made, indent=1))
     if arguments.out:
         arguments.out.write_text(json.dumps(made, indent=1) + "\n")

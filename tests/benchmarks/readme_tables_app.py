@@ -1,0 +1,81 @@
+"""Tables of the README about the whole application: batches, serving, trees, search."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.benchmarks.results import Results
+
+Cells = list[list[str]]
+
+
+def application(results: Results) -> Cells:
+    """A batch that is killed, many clients at one server, and how soon a plain installation starts."""
+    batch, serving, start = (_file(results, name) for name in ("batch", "serving", "start"))
+    saving = batch["saving"]
+    same = "the same bytes as" if batch["identical to the run left alone"] else "OTHER ROWS THAN"
+    together, alone = (saving[f"processor s a question, {how}"] for how in ("together", "one by one"))
+    memory = serving["memory each half minute MB"]
+    rows = start["rows"]
+    return [
+        ["case", ""],
+        [
+            f"{batch['questions']} questions over one corpus, killed twice",
+            f"{batch['rows']} rows, {batch['rows'] - batch['different indices']} doubled, {same} a run left alone",
+        ],
+        [
+            "a question, together / one by one behind the warm prefix",
+            f"{together:.2f} / {alone:.2f} s of the processor: {saving['processor ratio']:.1f} times",
+        ],
+        [
+            f"{serving['clients']} clients streaming for {serving['seconds'] / 60:.0f} minutes, queue of "
+            f"{serving['queue limit']}",
+            f"{serving['answers']:,} answers, {serving['broken off']} lost, {serving['another text']} mixed; "
+            f"{serving['refused with 429']:,} told to wait; first token p50 {serving['ttft p50 s']:.1f} s, "
+            f"p99 {serving['ttft p99 s']:.1f} s",
+        ],
+        ["its memory each half minute, MB", ", ".join(str(mb) for mb in memory)],
+        [
+            "`import omnibus` / `omnibus --help`, no extras",
+            " / ".join(f"{rows[what]['processor, median s']:.2f}" for what in ("import omnibus", "omnibus --help"))
+            + " s of the processor",
+        ],
+    ]
+
+
+def trees(results: Results) -> Cells:
+    """Packing whole trees beside other programs."""
+    kept = _file(results, "ingest")["peers"]["rows"]
+    names = list(dict.fromkeys(row["tree"] for row in kept))
+    found = {(row["tree"], row["program"]): row for row in kept}
+
+    def cell(row: dict[str, Any]) -> str:
+        return row["error"] if "error" in row else f"{row['processor s']:.1f} ({row['seconds']:.0f})"
+
+    made = [["tree", "files: with text + skipped", "tokens", "Omnibus", "repomix", "gitingest"]]
+    for name in names:
+        ours = found[name, "omnibus"]
+        counts = (
+            f"{ours['files']:,}: {ours['with text']:,} + {ours['skipped']:,}" if "files" in ours else "",
+            f"{ours['tokens']:,}" if "tokens" in ours else "",
+        )
+        made.append([name, *counts, *(cell(found[name, program]) for program in ("omnibus", "repomix", "gitingest"))])
+    return made
+
+
+def recall(results: Results) -> Cells:
+    """Known-item search."""
+    kept = _file(results, "ingest")["recall, learned"]["rows"]
+    names = list(dict.fromkeys(row["search"] for row in kept))
+    found = {(row["question"], row["search"]): row["recall@5 %"] for row in kept}
+    kinds = ("sentence", "half its words")
+    return [
+        ["search", *("the sentence" if kind == "sentence" else "half of its words" for kind in kinds)],
+        *([name, *(f"{found[kind, name]:.1f} %" for kind in kinds)] for name in names),
+    ]
+
+
+def _file(results: Results, name: str) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads((results.folder / f"{name}.json").read_text(encoding="utf-8"))
+    return made
