@@ -93,23 +93,24 @@ def words(root: html.HtmlElement) -> str:
     out; each page of a site repeats them.
     """
     out: list[str] = []
-    if root.xpath(f"boolean({MAIN})"):
-        _drop_round_about(root)
-    _walk(root, out)
+    around = _round_about(root) if root.xpath(f"boolean({MAIN})") else set()
+    _walk(root, out, around)
     lines = [re.sub(r"[ \t]+$", "", line) for line in "".join(out).split("\n")]
     body = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
     return body + "\n" if body else ""
 
 
-def _drop_round_about(root: html.HtmlElement) -> None:
-    """Take out what stands around the main part, but for the page's own table of contents."""
+def _round_about(root: html.HtmlElement) -> set[html.HtmlElement]:
+    """What stands around the main part, but for the page's own table of contents."""
+    found: set[html.HtmlElement] = set()
     for element in root.xpath(f".//nav[not(ancestor::*[{IS_MAIN}])] | .//*[@role and not(ancestor::*[{IS_MAIN}])]"):
         if (element.tag != "nav" and element.get("role") not in ROUND_ABOUT) or element.xpath(f"boolean({MAIN})"):
             continue
         links = element.xpath(".//a/@href")
         here = sum(link.startswith("#") for link in links)
         if not links or here < OWN_LINKS * len(links):
-            element.drop_tree()
+            found.add(element)
+    return found
 
 
 def _decode(data: bytes) -> tuple[str, Verdict]:
@@ -131,14 +132,14 @@ def _decode(data: bytes) -> tuple[str, Verdict]:
     return decode(data)
 
 
-def _walk(root: html.HtmlElement, out: list[str]) -> None:
+def _walk(root: html.HtmlElement, out: list[str], around: set[html.HtmlElement]) -> None:
     """Depth first, with a stack of our own: pages may nest deeper than Python calls do."""
     stack: list[tuple[html.HtmlElement, bool, bool]] = [(root, False, False)]
     while stack:
         element, pre, left = stack.pop()
         if left:
             _leave(element, out)
-        elif isinstance(element.tag, str) and element.tag not in HIDDEN:
+        elif isinstance(element.tag, str) and element.tag not in HIDDEN and element not in around:
             _enter(element, out)
             inside = pre or element.tag == "pre"
             _add(out, element.text, inside)

@@ -36,9 +36,12 @@ def extract(data: bytes) -> dict[str, Any]:
         if not any(pages):
             raise Refused("it is damaged: it cannot be read as a PDF") from error
         return _found(data, pages, _labels(second), second)
-    pages, characters = [], 0
-    for index, page in enumerate(first):
-        text = page.get_textpage().get_text_range()
+    pages, characters, damaged = [], 0, 0
+    for index in range(len(first)):
+        try:
+            text = first[index].get_textpage().get_text_range()
+        except pypdfium2.PdfiumError:  # this page only; the others are not lost for it
+            text, damaged = "", damaged + 1
         if len(text.strip()) < LITTLE:
             text = max(text, _second_opinion(second, index), key=len)
         pages.append(text)
@@ -47,16 +50,23 @@ def extract(data: bytes) -> dict[str, Any]:
             raise Refused(f"it holds more than {MOST_CHARACTERS:,} characters")
     if not pages:
         raise Refused("it has no pages")
+    if damaged and not any(pages):
+        raise Refused("it is damaged: none of its pages can be read")
     labels = _labels(second)
     if len(labels) != len(pages):
         labels = [first.get_page_label(index) or str(index + 1) for index in range(len(pages))]
-    return _found(data, pages, labels, second)
+    return _found(data, pages, labels, second, damaged)
 
 
-def _found(data: bytes, pages: list[str], labels: list[str], reader: pypdf.PdfReader | None) -> dict[str, Any]:
+def _found(
+    data: bytes, pages: list[str], labels: list[str], reader: pypdf.PdfReader | None, damaged: int = 0
+) -> dict[str, Any]:
     cut = b"%%EOF" not in data[-2048:]
-    doubt = f"the file is cut off at its end; {len(pages)} pages could be read" if cut else None
-    return {"pages": pages, "labels": labels, "title": _title(reader), "doubt": doubt}
+    doubts = [
+        f"the file is cut off at its end; {len(pages) - damaged} pages could be read" if cut else "",
+        f"{damaged} of {len(pages)} pages are damaged" if damaged else "",
+    ]
+    return {"pages": pages, "labels": labels, "title": _title(reader), "doubt": "; ".join(filter(None, doubts)) or None}
 
 
 # pypdf raises errors of many kinds on damaged files; whatever it is, pdfium's text stands without it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks import readme_evaluation as evaluation
+from tests.benchmarks.readme_tables_app import application, trees
 from tests.benchmarks.results import Results, Row
 
 Cells = list[list[str]]
@@ -256,6 +257,8 @@ TABLES: dict[str, Callable[[Results], Cells]] = {
     "answering": answering,
     "perplexity": perplexity,
     "cpu_engine": processor,
+    "application": application,
+    "trees": trees,
     "store": store,
     **evaluation.TABLES,
 }

@@ -53,27 +53,15 @@ def trees(results: Results) -> Cells:
     def cell(row: dict[str, Any]) -> str:
         return row["error"] if "error" in row else f"{row['processor s']:.1f} ({row['seconds']:.0f})"
 
-    made = [["tree", "files: with text + skipped", "tokens", "Omnibus", "repomix", "gitingest"]]
+    made = [["tree", "documents: with text + skipped", "tokens", "Omnibus", "repomix", "gitingest"]]
     for name in names:
         ours = found[name, "omnibus"]
         counts = (
-            f"{ours['files']:,}: {ours['with text']:,} + {ours['skipped']:,}" if "files" in ours else "",
+            f"{ours['documents']:,}: {ours['with text']:,} + {ours['skipped']:,}" if "documents" in ours else "",
             f"{ours['tokens']:,}" if "tokens" in ours else "",
         )
         made.append([name, *counts, *(cell(found[name, program]) for program in ("omnibus", "repomix", "gitingest"))])
     return made
-
-
-def recall(results: Results) -> Cells:
-    """Known-item search."""
-    kept = _file(results, "ingest")["recall, learned"]["rows"]
-    names = list(dict.fromkeys(row["search"] for row in kept))
-    found = {(row["question"], row["search"]): row["recall@5 %"] for row in kept}
-    kinds = ("sentence", "half its words")
-    return [
-        ["search", *("the sentence" if kind == "sentence" else "half of its words" for kind in kinds)],
-        *([name, *(f"{found[kind, name]:.1f} %" for kind in kinds)] for name in names),
-    ]
 
 
 def _file(results: Results, name: str) -> dict[str, Any]:

@@ -74,3 +74,11 @@ def test_what_surrounds_a_page_is_left_out_and_its_own_contents_are_kept() -> No
     assert made == "One\n\n# One\n\nInside\nText.\n"
     alone = page.replace('role="main"', "")  # a page that names no main part is read whole
     assert "Other page" in read_bytes(alone.encode(), "a.html").text
+
+
+def test_control_characters_around_the_main_part_do_not_stop_the_reader() -> None:
+    page = "<body><nav><a href='/x'>Elsewhere</a></nav>Before&#1;<main><p>Text.</p></main><footer>\x02</footer></body>"
+    text = read_bytes(page.encode(), "x.html").text
+    assert "Text." in text
+    assert "Before" in text
+    assert "Elsewhere" not in text

@@ -66,6 +66,17 @@ def test_a_pdf_cut_off_is_skipped_or_says_what_is_missing(share: float) -> None:
         assert document.text
 
 
+def test_a_damaged_page_does_not_take_the_others_with_it() -> None:
+    whole = pdf(["The first page is sound and says so.", "The second page is lost.", "The third page is sound too."])
+    second = b"6 0 obj\n<<\n/Type /Page"
+    assert second in whole
+    document = read_bytes(whole.replace(second, b"6 0 obj\n[]\n<<\n/Type /Page"), "x.pdf")
+    assert "The first page is sound" in document.text
+    assert "The third page is sound" in document.text
+    assert "pages are damaged" in document.verdict.reason
+    assert [page.label for page in document.pages] == ["1", "2", "3"]
+
+
 def test_a_pdf_without_words_says_that_it_may_be_scanned() -> None:
     verdict = read_bytes(pdf(["", ""]), "scan.pdf").verdict
     assert verdict.status == "skipped"
