@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks import readme_evaluation as evaluation
-from tests.benchmarks.readme_tables_app import application, trees
+from tests.benchmarks.readme_tables_app import application, recall, trees
 from tests.benchmarks.results import Results, Row
 
 Cells = list[list[str]]
@@ -259,6 +259,7 @@ TABLES: dict[str, Callable[[Results], Cells]] = {
     "cpu_engine": processor,
     "application": application,
     "trees": trees,
+    "recall": recall,
     "store": store,
     **evaluation.TABLES,
 }

@@ -64,6 +64,20 @@ def trees(results: Results) -> Cells:
     return made
 
 
+def recall(results: Results) -> Cells:
+    """Known-item search: recall among five files."""
+    kept = _file(results, "ingest")["recall, learned"]["rows"]
+    found = {(row["question"], row["search"]): row["recall@5 %"] for row in kept}
+    kinds = ("sentence", "half its words")
+    return [
+        ["search, recall@5", "the sentence", "half of its words"],
+        *(
+            [search, *(f"{found[kind, search]:.1f} %" for kind in kinds)]
+            for search in dict.fromkeys(row["search"] for row in kept)
+        ),
+    ]
+
+
 def _file(results: Results, name: str) -> dict[str, Any]:
     made: dict[str, Any] = json.loads((results.folder / f"{name}.json").read_text(encoding="utf-8"))
     return made
