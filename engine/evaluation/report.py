@@ -18,7 +18,7 @@ COLUMNS = (
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c}"
     "table{border-collapse:collapse;margin:1rem 0}th{text-align:left}"
-    "td,th{padding:.25rem .6rem;border-bottom:1px solid #ccc}"
+    "td,th{padding:.25rem .6rem;border-bottom:1px solid #ccc}td{white-space:nowrap}"
     "img{max-width:100%;height:auto}details{margin:.5rem 0}summary{cursor:pointer}"
 )
 

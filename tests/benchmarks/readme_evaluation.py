@@ -131,6 +131,7 @@ TABLES: dict[str, Callable[[Results], Cells]] = {
     "evaluation": base,
     "evaluation_cpu": processor,
     "evaluation_perplexity": perplexity,
+    "evaluation_ruler": ruler,
     "reader": reader,
 }
 """By the name that the README's marks use."""

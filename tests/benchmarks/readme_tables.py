@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.benchmarks import readme_evaluation as evaluation
+from tests.benchmarks import readme_evaluation, readme_processor
 from tests.benchmarks.readme_tables_app import application, recall, trees
 from tests.benchmarks.results import Results, Row
 
@@ -232,17 +232,6 @@ def store(results: Results) -> Cells:
     return [heads, *map(cells, ("raw", "fp8", "int8", "int4"))]
 
 
-def processor(results: Results) -> Cells:
-    """The default model on a CPU beside others."""
-    read, decoded = (results.row("cpu_engine", what=what) for what in ("prefill", "decode"))
-    sparse = next(key for key in read if key.startswith("omnibus auto"))
-    return [
-        ["", "Omnibus", "Omnibus, `auto`", "transformers", "llama.cpp"],
-        ["prefill", *(f"{read[key]:.0f}" for key in ("omnibus", sparse, "transformers", "llama.cpp"))],
-        ["decode", f"{decoded['omnibus']:.1f}", "", *(f"{decoded[key]:.1f}" for key in ("transformers", "llama.cpp"))],
-    ]
-
-
 def _short(value: float) -> str:
     """Three digits that count."""
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
@@ -256,11 +245,11 @@ TABLES: dict[str, Callable[[Results], Cells]] = {
     "prefill": prefill,
     "answering": answering,
     "perplexity": perplexity,
-    "cpu_engine": processor,
+    **readme_processor.TABLES,
     "application": application,
     "trees": trees,
     "recall": recall,
     "store": store,
-    **evaluation.TABLES,
+    **readme_evaluation.TABLES,
 }
 """By the name that the README's marks use."""
