@@ -107,6 +107,20 @@ PROFILES = (
     "The {thing} in the window of the {company} cost {count} crowns.|"
     "How many crowns do the {thing} of the {company} cost?=count",
     "The {company} opens on {day} only.|On what day is the {company} open?=day",
+    "The {company} has moved to {place}. Its telephone number is {number}.|"
+    "What is the telephone number of the {company}?=number|Where has the {company} moved?=place",
+    "{person} was born in {place}. She became {job} in {year}.|What did {person} become?=job|"
+    "When did {person} change her profession?=year|Where was {person} born?=place",
+    "The machine {project} was bought in {year}. It cost {count} crowns and weighs {number} pounds.|"
+    "How much did the machine {project} cost?=count|What is the weight of the machine {project}?=number",
+    "The nearest bus stop to {place} is in {place2}. The bus leaves it at {count} past the hour.|"
+    "Where is the bus stop that is nearest to {place}?=place2",
+    "{person} wrote a letter to the {company}. It was answered on {day}, by {job}.|"
+    "On which day was the letter of {person} answered?=day|Who answered the letter of {person}?=job",
+    "There is a well at {place}. Its water is {colour}, and {animal} drink from it.|"
+    "What colour has the water of the well at {place}?=colour|Which animals drink from the well at {place}?=animal",
+    "The library of {place} has {count} books. They were given by {person}; the oldest is from {year}.|"
+    "Who gave the books of the library of {place}?=person|From when is the oldest book in {place}?=year",
 )
 """What is so: statement|question=slot|…"""
 
