@@ -159,14 +159,15 @@ class ChatEvents:
     async def _followed(self, run: Run, request: gr.Request) -> AsyncIterator[Talk]:
         session, dialogue, say = request.session_hash or "", run.dialogue, Texts.of(request)
         run.follow(session)
-        shown = -1
+        shown, skip = -1, gr.skip()
         while not run.done and not dialogue.left:
             if shown != run.version:
+                # while it waits or reads only the line changes: many pages would draw their chats anew for nothing
+                talk = (dialogue.messages, dialogue) if shown < 0 or isinstance(run.event, str) else (skip, skip)
                 shown = run.version
-                yield dialogue.messages, dialogue, _line(run, say)
+                yield *talk, _line(run, say)
             await asyncio.sleep(REFRESH_S)
         # Gradio sends what came last once more at the end, so a dialogue that was left ends with changing nothing.
-        skip = gr.skip()
         yield (skip, skip, skip) if dialogue.left else (dialogue.messages, dialogue, "")
 
     def stop(self, dialogue: Dialogue) -> None:
