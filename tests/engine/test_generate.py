@@ -78,8 +78,8 @@ def test_cancel_stops_decoding(default_language_model: LanguageModel) -> None:
 def test_a_prompt_beyond_the_window_is_refused_before_any_work(default_language_model: LanguageModel) -> None:
     engine = Engine(default_language_model)
     with pytest.raises(PromptTooLong) as caught:
-        engine.context([1] * 9000)
-    assert (caught.value.tokens, caught.value.window) == (9001, 8192)
+        engine.context([1] * 33_000)
+    assert (caught.value.tokens, caught.value.window) == (33_001, 32_768)
     assert "packed" in str(caught.value)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from app import prompt
 from engine.engine import Engine
 from engine.frame import Message
 from engine.model import LanguageModel
@@ -27,7 +28,7 @@ def test_the_block_looked_at_most_holds_the_fact(
     default_language_model: LanguageModel, question: str, fact: str
 ) -> None:
     model, text = default_language_model, HANDBOOK.read_text()
-    head, tail = model.frame([Message("user", question)], system="You answer questions about the documents.")
+    head, tail = model.frame([Message("user", prompt.BRIEF.format(question=question))], system=prompt.SYSTEM)
     ids, offsets = model.encode_with_offsets(text)
     engine = Engine(model, chunk_tokens=512)
     context = engine.context([*head, *ids])
