@@ -92,7 +92,7 @@ def test_errors_have_openais_shape(client: openai.OpenAI, stream: bool) -> None:
 def test_a_prompt_beyond_the_window_is_refused_with_its_code(
     client: openai.OpenAI, served: tuple[str, Library]
 ) -> None:
-    served[1].collection("long").add_bytes("long.txt", b"one two three four five six seven. " * 2000)
+    served[1].collection("long").add_bytes("long.txt", b"one two three four five six seven. " * 6000)
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(
             model="x@long",

@@ -347,9 +347,13 @@ def test_logs_name_the_request_and_hide_secrets(
     try:
         httpx.get(f"{served[0]}/?token={secret}", headers={"x-request-id": "mine-2"})
         logging.getLogger("omnibus.http").warning("sent Authorization: Bearer abc.def and %s", secret)
+        said, until = "", time.monotonic() + 30
+        while "mine-2" not in said and time.monotonic() < until:  # the request is told of when its answer is out
+            said += capsys.readouterr().err
+            time.sleep(0.05)
     finally:
         logging.getLogger().removeHandler(handler)
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     (request,) = [line for line in lines if line.get("request_id") == "mine-2"]
     assert (request["method"], request["status"], request["level"]) == ("GET", 200, "info")
     assert request["ms"] >= 0

@@ -71,7 +71,7 @@ def test_sampling_reaches_the_model(llm: OmnibusLLM) -> None:
     texts = {llm.complete("The jetty", temperature=1.5, seed=seed).text for seed in (1, 2, 1, 2)}
     assert len(texts) == 2
     assert llm.complete("The jetty", max_tokens=3).additional_kwargs["completion_tokens"] == 3
-    assert llm.metadata.context_window == 16384
+    assert llm.metadata.context_window == 2048
 
 
 def test_waiting_for_the_model_leaves_the_loop_free(llm: OmnibusLLM, shore: Collection) -> None:
