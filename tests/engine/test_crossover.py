@@ -68,7 +68,7 @@ def test_time_is_corrected_to_what_real_heads_need(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(crossover, "needed", lambda recall: 5.0)  # five times what is computed by dense
     (found, *_) = measure(SHAPE, 0.95, 1024)
     assert found.auto_ms > 4 * found.dense_ms
-    assert [round(needed(r), 2) for r in (0.9, 0.95, 0.99)] == [0.18, 0.24, 0.46]
+    assert [round(needed(r), 2) for r in (0.9, 0.95, 0.99)] == [0.32, 0.42, 0.8]
     assert needed(0.9999) == 1
 
 
