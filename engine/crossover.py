@@ -170,8 +170,8 @@ def measure(shape: Shape, recall: float, window: int) -> list[Sample]:
 def needed(recall: float) -> float:
     """Share of the attention that real heads need for this recall, what is computed again included.
 
-    The reader's heads needed 0.42 for 0.95 at 8K (data/results/evaluation/cpu); how it grows with the recall is fitted to
-    the base, whose heads needed 0.16, 0.24, 0.37, 0.49 and 0.69 for 0.9, 0.95, 0.98, 0.99 and 0.997
+    The reader's heads needed 0.42 for 0.95 at 8K (data/results/evaluation/cpu); how it grows with the recall is fitted
+    to the base, whose heads needed 0.16, 0.24, 0.37, 0.49 and 0.69 for 0.9, 0.95, 0.98, 0.99 and 0.997
     (data/results/fidelity.json, fidelity_32k.json).
     """
     return float(min(1.0, 0.42 * (0.05 / (1 - recall)) ** 0.4))
