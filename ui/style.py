@@ -143,10 +143,10 @@ ul.legend li::before { content: ""; display: inline-block; width: 10px; height: 
 .dark .stack .part-2 { background: #a8a29e; }
 .dark .legend .part-2::before { background: #a8a29e; }
 ol.places li { padding: 0 !important; }
-ol.places li, .share { display: grid; grid-template-columns: minmax(0, 1fr) 30% 3.4em; gap: 10px; align-items: center;
+ol.places li, .share { display: grid; grid-template-columns: minmax(0, 1fr) 28% 4.4em; gap: 10px; align-items: center;
   margin: 3px 0 !important; font-size: .82rem;
   font-variant-numeric: tabular-nums; }
-ol.places li > :last-child, .share > :last-child { text-align: right; }
+ol.places li > :last-child, .share > :last-child { text-align: right; white-space: nowrap; }
 ol.places a { justify-self: start; text-align: left; padding: 0; overflow-wrap: anywhere; color: #0f766e !important; }
 .dark ol.places a { color: #5eead4 !important; }
 .measure { height: 8px; border-radius: 4px; background: var(--border-color-primary); overflow: hidden; }
