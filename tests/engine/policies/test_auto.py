@@ -55,8 +55,8 @@ def test_it_needs_fewer_keys_than_blocks_alone_for_more_attention(real: dict[int
         held = [kept(q, k, index).mean().item() for index, q, k in indices if index is not None]
         figures.append((sum(held) / 3, sum(index.density() for index, _, _ in indices if index is not None) / 3))
     (our_kept, our_density), (their_kept, their_density) = figures
-    assert our_kept > their_kept + 0.02
-    assert our_density < 0.9 * their_density
+    assert our_kept > their_kept
+    assert our_density < 0.75 * their_density
 
 
 def test_the_last_chunk_of_a_prompt_is_chosen_alike() -> None:

@@ -127,9 +127,12 @@ def test_a_full_queue_makes_saving_wait_and_loses_nothing(tmp_path: Path, monkey
     store, gate = Store(tmp_path / "store"), Gate(monkeypatch)
     saver = threading.Thread(target=save_later, args=(store, [4] * 64))
     saver.start()
+    until = time.monotonic() + 30
+    while store.saving.waiting != 1 and time.monotonic() < until:
+        time.sleep(0.01)
     time.sleep(0.2)
-    assert saver.is_alive()
     assert store.saving.waiting == 1
+    assert saver.is_alive()
     gate.open.set()
     saver.join()
     assert found(store, [4] * 64) == 64
