@@ -69,7 +69,7 @@ def test_two_users_do_not_meet_each_others_collections_or_conversations(browser:
     try:
         assert alice.page.input_value("#collection input") == "hut"
         assert bob.page.input_value("#collection input") == "shore"
-        alice.ask("What does the safe open with?")
+        alice.ask("What does the safe of the hut open with?")
         for person, own, others in ((alice, "hut", "shore"), (bob, "shore", "hut")):
             listed = person.page.evaluate("fetch('/api/collections').then(r => r.json())")
             assert [c["name"] for c in listed] == [own]
@@ -79,7 +79,7 @@ def test_two_users_do_not_meet_each_others_collections_or_conversations(browser:
         box.fill("hut")  # the name is known, and typed
         box.press("Enter")
         bob.page.wait_for_selector("#documents .empty")
-        bob.page.fill("#question textarea", "What does the safe open with?")
+        bob.page.fill("#question textarea", "What does the safe of the hut open with?")
         bob.page.click("#ask")
         bob.page.wait_for_function("document.querySelector('#status').innerText.includes('no collection')")
         seen = bob.page.evaluate("document.body.innerText")

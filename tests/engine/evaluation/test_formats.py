@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import engine
+import engine.store
 from engine.evaluation.errors import BadSample, EmptyFile, NoStoreHere, UnknownFormat
 from engine.evaluation.evaluate import Plan, bare_frame, evaluate_file
 from engine.evaluation.formats import load
@@ -170,6 +172,7 @@ def test_a_file_is_run_and_what_is_too_long_is_left_out_not_cut(
 def test_a_restored_variant_without_the_stores_packages_is_told(
     default_language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine, "store", engine.store)  # what is imported anew takes its place only here
     for name in [name for name in sys.modules if name.startswith("engine.store")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "xxhash", None)
