@@ -13,34 +13,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.answer import Answer, AnswerStats, Citation, Guidance, Turn
-    from app.batch import BatchAnswer, BatchProgress
+    from app.answering.answer import Answer, AnswerStats, Citation, Guidance, Turn
+    from app.answering.stream import AnswerStream, CancelToken
+    from app.batch.batch import BatchAnswer, BatchProgress
     from app.collection import Collection
     from app.errors import OmnibusError
     from app.library import Library
-    from app.planner import Plan
+    from app.planning.planner import Plan
     from app.reports import AddReport
     from app.settings import Settings
-    from app.stream import AnswerStream, CancelToken
     from engine.sampling import Sampling
 
 _HOMES = {
     "AddReport": "app.reports",
-    "Answer": "app.answer",
-    "AnswerStats": "app.answer",
-    "AnswerStream": "app.stream",
-    "BatchAnswer": "app.batch",
-    "BatchProgress": "app.batch",
-    "CancelToken": "app.stream",
-    "Citation": "app.answer",
+    "Answer": "app.answering.answer",
+    "AnswerStats": "app.answering.answer",
+    "AnswerStream": "app.answering.stream",
+    "BatchAnswer": "app.batch.batch",
+    "BatchProgress": "app.batch.batch",
+    "CancelToken": "app.answering.stream",
+    "Citation": "app.answering.answer",
     "Collection": "app.collection",
-    "Guidance": "app.answer",
+    "Guidance": "app.answering.answer",
     "Library": "app.library",
     "OmnibusError": "app.errors",
-    "Plan": "app.planner",
+    "Plan": "app.planning.planner",
     "Sampling": "engine.sampling",
     "Settings": "app.settings",
-    "Turn": "app.answer",
+    "Turn": "app.answering.answer",
 }
 __all__ = [
     "AddReport",

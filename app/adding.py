@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.jobs import DoneFile, Job, JobRun, OnJob
+from app.jobs.jobs import DoneFile, Job, JobRun, OnJob
 from app.stamp import stamp_of
 from engine.events import CancelToken
 from ingest import Document, FileMissing, Found, count_tokens, is_archive, read_all, skipped, source_of, walk, whole

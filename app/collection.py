@@ -10,24 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app import prompt
-from app.answer import Answer, AnswerStats, Citation, Turn
+from app.answering import prompt
+from app.answering.answer import Answer, AnswerStats, Citation, Turn
+from app.answering.evidence import gather, lead_in
+from app.answering.inside import Laps, inside
+from app.answering.kept_figures import KeptFigures
+from app.answering.looked_at import looked_at
+from app.answering.stream import AnswerStream, Event
 from app.conversations import Conversations
 from app.errors import NotAnswerable, UploadTooLarge
-from app.evidence import gather, lead_in
-from app.inside import Laps, inside
-from app.jobs import Job, OnJob
-from app.kept_figures import KeptFigures
+from app.jobs.jobs import Job, OnJob
 from app.kept_kv import KeptKV
-from app.looked_at import looked_at
-from app.planner import ModeChoice, Plan
-from app.planning import Planning, Prepared
+from app.planning.planner import ModeChoice, Plan
+from app.planning.planning import Planning, Prepared
+from app.planning.rules import Rule, Rules, Ruling
+from app.planning.snapshots import Snapshot, SnapshotInfo, Snapshots
 from app.reports import AddReport, Kept, WarmReport
-from app.rules import Rule, Rules, Ruling
 from app.shelf import DocumentInfo, Shelf
-from app.snapshots import Snapshot, SnapshotInfo, Snapshots
 from app.source import SourceView, view
-from app.stream import AnswerStream, Event
 from app.uploads import upload_path
 from engine.engine import Context, Engine
 from engine.events import CancelToken, OnProgress, Progress
@@ -37,7 +37,7 @@ from ingest import Duplicate, PageImage, TokenCache, near, page_image, read_all_
 from ingest.errors import Unreadable
 
 if TYPE_CHECKING:
-    from app.batch import BatchAnswer, OnBatchProgress
+    from app.batch.batch import BatchAnswer, OnBatchProgress
     from app.library import Library
     from engine.store import Manifest
 
@@ -61,7 +61,7 @@ class Collection:
     # -- documents ----------------------------------------------------------------------------------------------------
 
     def add(self, *paths: str | Path, on_progress: OnJob | None = None, cancel: CancelToken | None = None) -> AddReport:
-        """Read files and folders into the collection, as a job (app.jobs); raises FileMissing before anything is read.
+        """Read files and folders into the collection, as a job; raises FileMissing before anything is read.
 
         A job for the same paths that was stopped or killed is gone on with. Raises Cancelled; what was read stays.
         """
@@ -319,8 +319,8 @@ class Collection:
         on_progress: OnBatchProgress | None = None,
         cancel: CancelToken | None = None,
     ) -> Iterator[BatchAnswer]:
-        """Answers to many questions as they finish, decoded together behind the corpus; see app.batch.answer_batch."""
-        from app.batch import Question, answer_batch
+        """Answers to many questions as they finish, decoded together behind the corpus."""
+        from app.batch.batch import Question, answer_batch
 
         asked = [Question(index, question, self.name) for index, question in enumerate(questions)]
         return answer_batch(self.library, asked, mode=mode, sampling=sampling, on_progress=on_progress, cancel=cancel)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, String, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.answer import Answer, AnswerStats, Citation
+from app.answering.answer import Answer, AnswerStats, Citation
+from app.answering.inside import Inside
+from app.answering.looked_at import LookedAt
 from app.database.models import CollectionRow, ConversationRow, ConversationTurnRow
 from app.errors import NoSuchConversation
-from app.inside import Inside
-from app.looked_at import LookedAt
 
 Format = Literal["markdown", "html", "jsonl"]
 LONGEST_NAME = 80

@@ -15,7 +15,7 @@ from engine.prefill import chunk_spans
 from engine.store.namespace import chain_keys
 
 if TYPE_CHECKING:
-    from app.planning import Prepared
+    from app.planning.planning import Prepared
     from engine.engine import Engine
     from engine.store import Store
 

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, select
 
+from app.answering.turns import Turns
 from app.database.models import CollectionRow, DocumentRow, MeasurementRow
 from app.database.session import open_database, truncate
 from app.errors import NoSuchCollection, NoSuchJob, NotAllowed
 from app.originals import Originals
-from app.search import Search
+from app.search.search import Search
 from app.settings import Settings
-from app.turns import Turns
 
 if TYPE_CHECKING:
+    from app.answering.generator import Generator
     from app.collection import Collection
-    from app.generator import Generator
-    from app.jobs import Job, Jobs
-    from app.sparse import SparseIndex
+    from app.jobs.jobs import Job, Jobs
+    from app.search.sparse import SparseIndex
     from app.users import User, Users
-    from app.watching import Watching
+    from app.watch.watching import Watching
     from engine.engine import Engine
     from engine.events import CancelToken, OnProgress
     from engine.store import Store
@@ -67,7 +67,7 @@ class Library:
     def __new__(cls, home: str | Path | None = None, *, token: str | None = None, **_: Any) -> Self:
         """A RemoteLibrary for an address."""
         if isinstance(home, str) and home.startswith(("http://", "https://")):
-            from app.remote import RemoteLibrary
+            from app.remote.remote import RemoteLibrary
 
             return RemoteLibrary(home, token=token)  # type: ignore[return-value]
         return super().__new__(cls)
@@ -186,8 +186,8 @@ class Library:
 
     @cached_property
     def job_table(self) -> Jobs:
-        """Long work in the database (app.jobs)."""
-        from app.jobs import Jobs
+        """Long work in the database (app.jobs.jobs)."""
+        from app.jobs.jobs import Jobs
 
         return Jobs(self.sessions, self.settings.home / "jobs")
 
@@ -213,7 +213,7 @@ class Library:
 
     def resume_job(self, number: int) -> Job:
         """Work on a job on a thread of this process, from where it stands; raises NoSuchJob, JobRunning."""
-        from app.working import work_on
+        from app.jobs.working import work_on
         from engine.events import CancelToken
 
         job = self.job(number)
@@ -238,14 +238,14 @@ class Library:
 
     @cached_property
     def watching(self) -> Watching:
-        """The folders that collections are kept equal to (app.watching)."""
-        from app.watching import Watching
+        """The folders that collections are kept equal to (app.watch.watching)."""
+        from app.watch.watching import Watching
 
         return Watching(self)
 
     def watches(self) -> list[dict[str, Any]]:
-        """How every watch is, of this process and of others (app.watch_status)."""
-        from app.watch_status import statuses
+        """How every watch is, of this process and of others (app.watch.watch_status)."""
+        from app.watch.watch_status import statuses
 
         return statuses(self.settings.home)
 
@@ -256,7 +256,7 @@ class Library:
         """Another engine that answers from collections in the local model's place, where the settings name one."""
         if not self.settings.generator_url:
             return None
-        from app.generator import Generator
+        from app.answering.generator import Generator
 
         return Generator.of(self.settings)
 
@@ -343,15 +343,15 @@ class Library:
 
     def sparse_index(self, name: str, documents: Sequence[Document]) -> SparseIndex:
         """Sparse vectors of a collection's documents, made anew when these change; raises SparseMissing."""
+        from app.search.sparse import SparseIndex
         from app.shelf import PASSAGE_CHARS
-        from app.sparse import SparseIndex
 
         state = [(d.path, d.content_hash) for d in documents]
         kept = self._sparse.get(name)
         if kept is None or kept[0] != state:
             weights = None
             if self.settings.sparse_model is not None:
-                from app.splade import Splade
+                from app.search.splade import Splade
 
                 weights = Splade(self.settings.sparse_model)
             kept = self._sparse[name] = (state, SparseIndex(documents, max_chars=PASSAGE_CHARS, weights=weights))

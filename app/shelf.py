@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker, undefer
 from app.database.models import CollectionRow, DocumentRow, PassageRow, WatchedRow
 from app.database.session import truncate
 from app.errors import NoSuchDocument
-from app.search import Hit, Search
-from app.snapshots import purge, put_aside
+from app.planning.snapshots import purge, put_aside
+from app.search.search import Hit, Search
 from ingest import Document, Page, Verdict, passages
 
 PASSAGE_CHARS = 1200

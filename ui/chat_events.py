@@ -9,9 +9,9 @@ from typing import Any
 import anyio.to_thread
 import gradio as gr
 
-from app.answer import Answer
+from app.answering.answer import Answer
+from app.answering.stream import Progress
 from app.errors import OmnibusError
-from app.stream import Progress
 from app.suggestions import suggestions
 from ui import chat_view, source_view
 from ui.chat_view import AGAIN_TEMPERATURE, Dialogue

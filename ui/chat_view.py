@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import quote
 
-from app.answer import Answer, Citation, Turn
+from app.answering.answer import Answer, Citation, Turn
+from app.answering.stream import Progress
 from app.conversations import Conversation
-from app.stream import Progress
 from app.suggestions import Suggestion
 from ui.sanitise import rendered
 from ui.texts import Texts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.answer import Guidance, Turn
-from app.planner import ModeChoice
-from app.stream import Sampling
+from app.answering.answer import Guidance, Turn
+from app.answering.stream import Sampling
+from app.planning.planner import ModeChoice
 
 LANGUAGES = {"Deutsch": "German", "English": "English", "Español": "Spanish", "Français": "French", "中文": "Chinese"}
 """Languages for answers: as they call themselves, and as the model is told."""

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from html import escape
 
-from app.inside import Rows
+from app.answering.inside import Rows
 
 COMPUTED = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 0.9999)
 """Shares from which the next stronger colour stands."""

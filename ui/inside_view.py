@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from app.answer import Answer, AnswerStats
-from app.inside import HeadFigures, Inside, StoreUse
+from app.answering.answer import Answer, AnswerStats
+from app.answering.inside import HeadFigures, Inside, StoreUse
 from ui import heat_map, map_view
 from ui.plan_view import size
 from ui.texts import Texts

@@ -10,10 +10,10 @@ from typing import Any
 
 import gradio as gr
 
+from app.answering.stream import CancelToken, Progress
 from app.collection import Collection
 from app.errors import OmnibusError, explain
-from app.planner import ModeChoice
-from app.stream import CancelToken, Progress
+from app.planning.planner import ModeChoice
 from ui import chat_view, library_view, plan_view
 from ui.chat_view import Dialogue
 from ui.texts import Texts

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from app.planner import Branch, Plan, PlannedDocument, branches
-from app.rules import Ruling
+from app.planning.planner import Branch, Plan, PlannedDocument, branches
+from app.planning.rules import Ruling
 from app.shelf import DocumentInfo
 from app.users import User
 from ui.texts import Texts

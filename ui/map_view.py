@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from html import escape
 
-from app.attention_map import AttentionMap, Cell
+from app.answering.attention_map import AttentionMap, Cell
 from ui.heat_map import scale
 from ui.texts import Texts
 

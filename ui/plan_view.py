@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from app.planner import ModeChoice, Plan
-from app.stream import Progress
+from app.answering.stream import Progress
+from app.planning.planner import ModeChoice, Plan
 from ui.texts import Texts
 
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.answer import Answer
+from app.answering.answer import Answer
+from app.answering.stream import AnswerStream, Cancelled, Progress
 from app.errors import explain
-from app.stream import AnswerStream, Cancelled, Progress
 from ui.chat_view import Dialogue
 from ui.texts import Texts
 

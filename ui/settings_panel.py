@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.errors import OmnibusError, explain
-from app.models import ModelChoice, model_choices
+from app.planning.models import ModelChoice, model_choices
 from app.settings import Settings
 from ui import chat_view
 from ui.choices import LANGUAGES

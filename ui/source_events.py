@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.answer import Citation
+from app.answering.answer import Citation
 from app.collection import Collection
 from app.errors import OmnibusError
 from ui import chat_view, inside_view, source_view

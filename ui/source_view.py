@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from html import escape
 
-from app.answer import Citation
+from app.answering.answer import Citation
 from app.source import PageImage, SourceView
 from ui.texts import Texts
 

@@ -21,14 +21,14 @@ from app.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from app.answer import Answer
+    from app.answering.answer import Answer
     from app.collection import Collection
-    from app.planner import ModeChoice
+    from app.planning.planner import ModeChoice
 
 
 def mode_choice(mode: str) -> ModeChoice:
     """Check a --mode; wrong ones end the command with exit code 2."""
-    from app.planner import ModeChoice
+    from app.planning.planner import ModeChoice
 
     choices: tuple[ModeChoice, ...] = get_args(ModeChoice)
     for choice in choices:

@@ -97,7 +97,7 @@ def _triton(_: Library) -> Check:
 def _generator(lib: Library) -> Check:
     if lib.generator is None:
         return Check("generator", "ok", "the local model (no OMNIBUS_GENERATOR_URL)")
-    from app.generator import CHARACTERS
+    from app.answering.generator import CHARACTERS
 
     tokens = lib.generator.characters // CHARACTERS
     return Check("generator", "ok", f"{lib.generator.name} at {lib.generator.url}, {tokens:,} tokens")

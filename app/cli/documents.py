@@ -127,7 +127,7 @@ def plan(
 ) -> None:
     """Show what a question would read: tokens, mode and why, what is cached, seconds and bytes."""
     from app.cli.ask import mode_choice
-    from app.planner import branches
+    from app.planning.planner import branches
 
     with library(model) as lib:
         with progress() as show:

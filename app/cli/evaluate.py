@@ -89,7 +89,7 @@ def evaluate(
 
 def examine(model: str | None, name: str, questions: int, seed: int, to: Path) -> None:
     """Clozes over a collection's rare facts, through the whole product; a table, a sentence, and collection.json."""
-    from app.examination import examine as run
+    from app.examination.examination import examine as run
     from engine.evaluation.evaluate import versions
     from engine.events import Progress
     from engine.hardware import device_name
@@ -161,8 +161,8 @@ def window(
 
 def frame_of(model: LanguageModel) -> Frame:
     """The product's own words around a corpus."""
-    from app import prompt
-    from app.answer import Turn as Asked
+    from app.answering import prompt
+    from app.answering.answer import Turn as Asked
 
     def frame(question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
         turns = [Asked(*turn) for turn in history]

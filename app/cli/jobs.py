@@ -9,7 +9,7 @@ import typer
 from app.cli.console import JsonOption, err, library, out, print_json, print_table
 
 if TYPE_CHECKING:
-    from app.jobs import Job
+    from app.jobs.jobs import Job
 
 app = typer.Typer(help="Long work: how far it is, stopping it, going on.", no_args_is_help=True)
 Number = Annotated[int, typer.Argument(help="The job's number.")]
@@ -49,7 +49,7 @@ def cancel(number: Number) -> None:
 @app.command()
 def resume(number: Number) -> None:
     """Go on with a job that was stopped or killed."""
-    from app.working import work_on
+    from app.jobs.working import work_on
 
     with library() as lib:
         job = lib.job(number)

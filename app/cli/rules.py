@@ -10,7 +10,7 @@ import typer
 from app.cli.console import CollectionOption, JsonOption, library, print_json, print_table
 
 if TYPE_CHECKING:
-    from app.rules import Effect
+    from app.planning.rules import Effect
 
 app = typer.Typer(help="What answers were made from, to be had again.", no_args_is_help=True)
 Patterns = Annotated[

@@ -44,7 +44,8 @@ def serve(
     with library(model, generator) as lib:
         import uvicorn
 
-        from app import adding, batches
+        from app import adding
+        from app.batch import batches
         from app.http.identity import Identities, is_loopback
         from app.http.logs import start_logging
         from app.server import create_app

@@ -61,7 +61,7 @@ def passwd(name: NameArgument) -> None:
 @app.command()
 def rm(name: NameArgument) -> None:
     """Forget a user, its conversations and its batches."""
-    from app import batches
+    from app.batch import batches
 
     with library() as lib:
         lib.users.remove(name)

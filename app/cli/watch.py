@@ -12,7 +12,7 @@ import typer
 from app.cli.console import CollectionOption, JsonOption, ModelOption, err, fail, library, out, print_json, print_table
 
 if TYPE_CHECKING:
-    from app.watch import Changes
+    from app.watch.watch import Changes
 
 
 def watch(
@@ -40,7 +40,7 @@ def watch(
             return
         if not paths:
             raise fail("Name the folders to watch: omnibus watch PATH… --collection NAME", 2)
-        from app.watch import Watcher
+        from app.watch.watch import Watcher
         from ingest import FileMissing
 
         for path in paths:
@@ -64,7 +64,7 @@ def _tell(changes: Changes) -> None:
 
 
 def _status(home: Path, as_json: bool) -> None:
-    from app.watch_status import statuses
+    from app.watch.watch_status import statuses
 
     found = statuses(home)
     if as_json:

@@ -80,7 +80,7 @@ class DocumentRow(Base):
 
 
 class PassageRow(Base):
-    """Characters start..end of a document; their text is indexed (app.search) under the same id."""
+    """Characters start..end of a document; their text is indexed (app.search.search) under the same id."""
 
     __tablename__ = "passage"
     id: Mapped[int] = mapped_column(primary_key=True)

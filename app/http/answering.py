@@ -13,12 +13,12 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.answer import Answer
+from app.answering.answer import Answer
+from app.answering.stream import AnswerStream
 from app.errors import explain
 from app.http.metrics import Metrics
 from app.http.queue import Queue
 from app.http.schemas import error_body
-from app.stream import AnswerStream
 from engine.errors import Cancelled
 
 POLL_SECONDS = 0.2

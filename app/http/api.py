@@ -12,7 +12,7 @@ from app.conversations import ConversationInfo, Format
 from app.errors import NotAnswerable
 from app.http.viewed import library_of
 from app.library import CollectionInfo
-from app.planner import ModeChoice, Plan
+from app.planning.planner import ModeChoice, Plan
 from app.reports import Kept, WarmReport
 from app.shelf import DocumentInfo
 from app.source import SourceView

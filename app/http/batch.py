@@ -10,12 +10,12 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app import batches
+from app.batch import batches
 from app.http.queue import Busy
 from app.http.schemas import Drawn
 from app.http.viewed import library_of
-from app.jobs import Job, State
-from app.planner import ModeChoice
+from app.jobs.jobs import Job, State
+from app.planning.planner import ModeChoice
 
 router = APIRouter(prefix="/api/batch", tags=["batch"])
 MOST = 100_000

@@ -10,14 +10,14 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from app.answer import Answer, Guidance, Turn
-from app.completion import converse
+from app.answering.answer import Answer, Guidance, Turn
+from app.answering.completion import converse
+from app.answering.stream import AnswerStream
 from app.errors import NotAnswerable
 from app.http.answering import answered, streamed
 from app.http.logprobs import of_chat
 from app.http.schemas import ChatMessage, ChatRequest
 from app.http.viewed import library_of
-from app.stream import AnswerStream
 from engine.frame import Message
 
 router = APIRouter(tags=["OpenAI"])

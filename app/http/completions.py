@@ -10,15 +10,15 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from app.answer import Answer
-from app.completion import complete
+from app.answering.answer import Answer
+from app.answering.completion import complete
+from app.answering.stream import AnswerStream
 from app.errors import NotAnswerable
 from app.http.answering import answered, streamed
 from app.http.chat import collection_of, extras, usage
 from app.http.logprobs import of_text
 from app.http.schemas import CompletionRequest, TokenizeRequest
 from app.http.viewed import library_of
-from app.stream import AnswerStream
 
 router = APIRouter(tags=["OpenAI"])
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from app.http.viewed import library_of
-from app.jobs import Job
+from app.jobs.jobs import Job
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 Number = Annotated[int, Path(ge=1, le=1 << 31, description="The job's number.")]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.planner import ModeChoice
+from app.planning.planner import ModeChoice
 from engine.sampling import Sampling
 
 

@@ -10,11 +10,11 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from llama_index.core.chat_engine.types import AgentChatResponse, BaseChatEngine, StreamingAgentChatResponse
 from llama_index.core.memory import ChatMemoryBuffer
 
-from app.answer import Answer, Turn
+from app.answering.answer import Answer, Turn
+from app.answering.stream import AnswerStream
 from app.collection import Collection
 from app.llama_index.nodes import citation_blocks, citation_nodes
-from app.planner import ModeChoice
-from app.stream import AnswerStream
+from app.planning.planner import ModeChoice
 from engine.sampling import Sampling
 
 

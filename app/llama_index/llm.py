@@ -21,10 +21,10 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.llms import LLM
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
-from app.answer import Answer
-from app.completion import complete, converse
+from app.answering.answer import Answer
+from app.answering.completion import complete, converse
+from app.answering.stream import AnswerStream
 from app.library import Library
-from app.stream import AnswerStream
 from engine.frame import Message
 from engine.sampling import Sampling
 

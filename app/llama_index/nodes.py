@@ -6,7 +6,7 @@ from llama_index.core.base.llms.types import CitationBlock, TextBlock
 from llama_index.core.schema import Document as LlamaDocument
 from llama_index.core.schema import NodeWithScore, TextNode
 
-from app.answer import Answer, Citation
+from app.answering.answer import Answer, Citation
 from ingest import Document
 
 EXACT_SCORE = 1.0

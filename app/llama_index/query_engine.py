@@ -10,10 +10,10 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import QueryBundle
 
-from app.answer import Answer
+from app.answering.answer import Answer
 from app.collection import Collection
 from app.llama_index.nodes import citation_nodes
-from app.planner import ModeChoice
+from app.planning.planner import ModeChoice
 from engine.sampling import Sampling
 
 

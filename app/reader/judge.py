@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from app import prompt
-from app.citations import quotes, resolve
+from app.answering import prompt
+from app.answering.citations import quotes, resolve
 from app.reader.corpus import Corpus, cut
 from app.reader.samples import document
 from app.reader.sources import Source, load

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app import prompt
-from app.answer import Turn
+from app.answering import prompt
+from app.answering.answer import Turn
 from app.reader import templates
 from app.reader.ask import Ask
 from app.reader.corpus import Corpus, cut

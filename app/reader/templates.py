@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app import prompt
+from app.answering import prompt
 
 EVENTS = (
     "{person} became the postmaster of {place} in {year}.|Who became the postmaster of {place}?=person|"

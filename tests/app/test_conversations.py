@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from app.answer import Answer, AnswerStats, Citation
+from app.answering.answer import Answer, AnswerStats, Citation
+from app.answering.looked_at import LookedAt
 from app.errors import NoSuchConversation
 from app.library import Library
-from app.looked_at import LookedAt
 
 STATS = AnswerStats(10, 0, 0.1, 0.2, 5.0, "auto", "whole", None, None, 7, "stop", "abc123")
 QUOTE = Citation("2.3 The roof\ncarries <18> panels.", "exact", "d1", "hut.md", None, 3, 4, 10, 40, None)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.answer import Answer, Turn
+from app.answering.answer import Answer, Turn
+from app.answering.stream import Cancelled, CancelToken, Progress
 from app.collection import Collection
 from app.errors import (
     EmptyCollection,
@@ -20,7 +21,6 @@ from app.errors import (
 )
 from app.library import Library
 from app.settings import Settings
-from app.stream import Cancelled, CancelToken, Progress
 from engine.errors import PromptTooLong
 from ingest.errors import FileMissing
 from tests.conftest import SAMPLES

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from app.answer import Answer, AnswerStats, Citation
+from app.answering.answer import Answer, AnswerStats, Citation
 from app.http.tokens import Tokens
-from app.remote import RemoteError, RemoteLibrary
+from app.remote.remote import RemoteError, RemoteLibrary
 from app.uploads import upload_path
 from engine.errors import Cancelled
 from omnibus import Library, Sampling

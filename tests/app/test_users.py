@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from app import batches
-from app.answer import Answer, AnswerStats
+from app.answering.answer import Answer, AnswerStats
+from app.batch import batches
 from app.collection import Collection
 from app.database.models import SignInRow
 from app.errors import NoSuchCollection, NoSuchConversation, NoSuchJob, NotAllowed, UserProblem

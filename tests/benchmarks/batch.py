@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.batch_file import run_batch
+from app.batch.batch_file import run_batch
 from app.collection import Collection
 from app.library import Library
 from app.settings import Settings

@@ -21,13 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.answering.words import content_words
 from app.library import Library
-from app.search import Hit, Search, fuse
+from app.search.search import Hit, Search, fuse
+from app.search.sparse import SparseIndex
+from app.search.splade import Splade
 from app.settings import Settings
 from app.shelf import PASSAGE_CHARS
-from app.sparse import SparseIndex
-from app.splade import Splade
-from app.words import content_words
 from ingest import Document, passages, walk
 from tests.benchmarks.ingest import keep
 from tests.benchmarks.report import show

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app import prompt
+from app.answering import prompt
 from engine.engine import Engine
 from engine.frame import Message
 from engine.model import LanguageModel

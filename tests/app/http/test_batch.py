@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app import batches
-from app.batch_file import run_batch
+from app.batch import batches
+from app.batch.batch_file import run_batch
 from app.library import Library
 from app.settings import Settings
 from engine.sampling import Sampling

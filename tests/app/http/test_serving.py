@@ -16,7 +16,7 @@ import openai
 import pytest
 import torch
 
-from app.answer import AnswerStats
+from app.answering.answer import AnswerStats
 from app.http.limits import Limits
 from app.http.logs import start_logging
 from app.http.metrics import Metrics

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
-from app.answer import Answer, AnswerStats
+from app.answering.answer import Answer, AnswerStats
 from app.http.identity import SESSION_COOKIE, is_loopback
 from app.http.limits import SignInLimits
 from app.http.tokens import Tokens

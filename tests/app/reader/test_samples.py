@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app import prompt
-from app.answer import Turn
+from app.answering import prompt
+from app.answering.answer import Turn
 from app.reader import samples, templates
 from app.reader.batches import Maker
 from app.reader.corpus import cut

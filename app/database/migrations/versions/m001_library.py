@@ -1,4 +1,4 @@
-"""Collections, documents, passages, measurements. Each collection's full-text index is a table made by app.search."""
+"""Collections, documents, passages, measurements. Each collection's full-text index is made by app.search.search."""
 
 import sqlalchemy as sa
 from alembic import op

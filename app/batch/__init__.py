@@ -1,0 +1,1 @@
+"""Batches: tables of questions over corpora that are read once."""

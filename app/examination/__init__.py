@@ -1,0 +1,1 @@
+"""Examination: questions with known answers, made from one's own documents and asked of them."""

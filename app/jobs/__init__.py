@@ -1,0 +1,1 @@
+"""Jobs: long work that can be stopped and goes on after a kill."""

@@ -1,0 +1,237 @@
+"""Planning: a collection's documents to a plan, or to the prompt of a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.answering.answer import Mode, Turn
+from app.errors import EmptyCollection
+from app.planning.fitting import fit
+from app.planning.planner import (
+    Budget,
+    ModeChoice,
+    Plan,
+    PlannedDocument,
+    Share,
+    choose_mode,
+    choose_passages,
+)
+from app.planning.rules import Ruling
+from app.planning.snapshots import snapshot_hash
+from app.search.search import Hit, fuse
+from app.shelf import SEARCHED
+from engine.engine import Engine
+from engine.errors import DoesNotFit
+from engine.prefill import chunk_spans
+from ingest import Document, Excerpt, PackedPrompt, count_tokens, listing, pack, whole
+
+if TYPE_CHECKING:
+    from app.collection import Collection
+
+SLACK = 0.02
+"""Share of the window that a core set leaves free, beside the room for the question."""
+QUESTION = 192
+"""Tokens that a core set leaves for a question: what it holds must not depend on which one is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What goes into the prompt, in which mode and why; and per path what became of it, its tokens, and why."""
+
+    mode: Mode
+    reason: str
+    excerpts: list[Excerpt]
+    listed: list[str]
+    shares: dict[str, Share]
+    tokens: dict[str, int]
+    why: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prompt ready to run: mode and why, the packed corpus, the frame around it, and the hash of its snapshot."""
+
+    mode: Mode
+    reason: str
+    packed: PackedPrompt
+    head: list[int]
+    tail: list[int]
+    excerpts: tuple[Excerpt, ...] = ()
+    listed: tuple[str, ...] = ()
+    snapshot: str = ""
+
+    @property
+    def prefix(self) -> list[int]:
+        """What does not depend on the question: frame head and corpus."""
+        return [*self.head, *self.packed.token_ids.tolist()]
+
+
+class Planning:
+    """Plans over the documents of one collection as they are now."""
+
+    def __init__(self, collection: Collection, engine: Engine) -> None:
+        self._collection, self._engine, self._fence = collection, engine, collection.fence
+        self._cache = collection.token_cache(engine)
+        everything = _texts(collection)
+        self._ruling: Ruling = collection.rules_of(d.path for d in everything)
+        self._all = everything
+        self._documents = [d for d in everything if d.path not in self._ruling.excluded]
+        if not self._documents:
+            raise EmptyCollection(collection.name)
+        self._sizes = {part.document.path: self._count(part) for part in whole(self._documents)}
+
+    def plan(self, mode: ModeChoice, history: Sequence[Turn] = (), max_new_tokens: int | None = None) -> Plan:
+        """What a question would read, what of it is kept, and what the rest takes."""
+        engine = self._engine
+        head, tail = self._collection.frame(engine, "", history)
+        alone = self._collection.frame(engine, "", ())[1] if history else tail
+        budget = self._budget(head, tail, max_new_tokens)
+        made = self._select("", mode, budget)
+        corpus, read = sum(self._sizes.values()), min(sum(made.tokens.values()), budget.window)
+        cached, name = 0, None
+        if made.mode == "whole":
+            packed = self._pack(made)
+            prefix = [*head, *packed.token_ids.tolist()]
+            read, name = len(packed.token_ids), snapshot_hash(made.excerpts, made.listed, self._fence)
+            if engine.store is not None:
+                spans = chunk_spans(len(prefix), engine.chunk_tokens)
+                cached = engine.store.longest_prefix(engine.namespace, prefix, spans).tokens
+        else:
+            read = min(corpus, budget.packed_window - budget.spoken_for)
+        rate = self._collection.library.measured_rate(engine.model.name)
+        each = engine.model.fingerprint.kv_bytes_per_token
+        return Plan(
+            made.mode,
+            made.reason,
+            corpus,
+            budget.window,
+            budget.effective_window,
+            tuple(self._planned(d, made, rate, each) for d in self._all),
+            cached,
+            (read + len(head)) * each,
+            max(0, read - cached) / rate if rate else None,
+            self._memory(read + len(head)),
+            name,
+            max(0, read),
+            len(head) + len(alone),
+            len(tail) - len(alone),
+            budget.spoken_for - len(head) - len(tail),
+        )
+
+    def prepare(self, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None) -> Prepared:
+        """The prompt for a question: mode chosen, corpus packed."""
+        head, tail = self._collection.frame(self._engine, question, history)
+        made = self._select(question, mode, self._budget(head, tail, max_new_tokens))
+        name = snapshot_hash(made.excerpts, made.listed, self._fence)
+        return Prepared(
+            made.mode, made.reason, self._pack(made), head, tail, tuple(made.excerpts), tuple(made.listed), name
+        )
+
+    def _select(self, question: str, mode: ModeChoice, budget: Budget) -> Selection:
+        corpus = sum(self._sizes.values())
+        chosen, reason = choose_mode(corpus, budget, mode)
+        if chosen == "packed":
+            return self._passages(question, reason, budget)
+        room = self._core_room()
+        return self._everything(reason) if corpus <= room else self._core(room)
+
+    def _everything(self, reason: str) -> Selection:
+        parts = whole(self._documents)
+        why = {p.document.path: f"repeats {p.same_as}; a pointer is read" if p.same_as else "all fits" for p in parts}
+        why |= {path: _ruled(rule.pattern, "pin") for path, rule in self._ruling.pinned.items()}
+        shares: dict[str, Share] = {p.document.path: "whole" for p in parts}
+        return Selection("whole", reason, parts, [], shares, dict(self._sizes), why)
+
+    def _core(self, room: int) -> Selection:
+        """What of a corpus beyond the window goes in; where nothing does, all of it, for the engine to refuse."""
+        made = fit(self._documents, self._ruling.pinned, room=room, count=self._count, name=self._name)
+        if not made.excerpts:
+            return self._everything("whole as asked, but no document fits the window.")
+        levels = list(made.levels.values())
+        counts = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(levels))
+        reason = (
+            f"whole as asked: of {sum(self._sizes.values()):,} tokens of the documents the window takes "
+            f"{sum(made.tokens.values()):,} ({counts})."
+        )
+        why = made.why | {path: _ruled(rule.pattern, "pin") for path, rule in self._ruling.pinned.items()}
+        shares: dict[str, Share] = dict(made.levels)
+        return Selection("whole", reason, made.excerpts, made.listed, shares, made.tokens, why)
+
+    def _passages(self, question: str, reason: str, budget: Budget) -> Selection:
+        """Pinned documents whole, as far as they fit, and passages that share words with the question."""
+        hits = self._search(question) if question else []
+        left = budget.packed_window - budget.spoken_for
+        pinned: list[Excerpt] = []
+        for document in self._documents:
+            if document.path in self._ruling.pinned and self._sizes[document.path] <= left:
+                pinned.append(Excerpt.whole(document))
+                left -= self._sizes[document.path]
+        core = {part.document.path for part in pinned}
+        rest = [d for d in self._documents if d.path not in core]
+        picked = choose_passages(rest, hits, self._engine.model.encode_with_offsets, room=left)
+        shares: dict[str, Share] = {d.path: "whole" if d.path in core else "per question" for d in self._documents}
+        why = dict.fromkeys(shares, "only passages that share words with the question are read")
+        for path, rule in self._ruling.pinned.items():
+            why[path] = _ruled(rule.pattern, "pin") + ("" if path in core else ", but there is no room for all of it")
+        tokens = {path: self._sizes[path] for path in core}
+        return Selection("packed", reason, [*pinned, *picked], [], shares, tokens, why)
+
+    def _search(self, question: str) -> list[Hit]:
+        """Passages by words and their parts, and by sparse vectors where the settings say so."""
+        found = self._collection.shelf.search(question)
+        library = self._collection.library
+        if not library.settings.sparse:
+            return found
+        index = library.sparse_index(self._collection.name, self._all)
+        return fuse([found, index.find(question, limit=SEARCHED)])
+
+    def _planned(self, document: Document, made: Selection, rate: float | None, each: int) -> PlannedDocument:
+        path = document.path
+        if path in self._ruling.excluded:
+            size = self._count(Excerpt.whole(document))
+            share: Share = "excluded"
+            why = _ruled(self._ruling.excluded[path].pattern, "exclude")
+        else:
+            size, share, why = self._sizes[path], made.shares[path], made.why[path]
+        seconds = round(size / rate, 3) if rate else None
+        return PlannedDocument(path, size, share, made.tokens.get(path, 0), seconds, size * each, why)
+
+    def _pack(self, made: Selection) -> PackedPrompt:
+        encode = self._engine.model.encode_with_offsets
+        return pack(made.excerpts, encode, fence=self._fence, cache=self._cache, listed=made.listed)
+
+    def _count(self, part: Excerpt) -> int:
+        return count_tokens(part, self._engine.model.encode_with_offsets, fence=self._fence, cache=self._cache)
+
+    def _name(self, path: str) -> int:
+        return len(listing([path], self._engine.model.encode_with_offsets, fence=self._fence))
+
+    def _budget(self, head: list[int], tail: list[int], max_new_tokens: int | None) -> Budget:
+        reserve = max_new_tokens or self._collection.library.settings.max_new_tokens
+        model = self._engine.model
+        return Budget(model.window, model.effective_window, model.packed_window, len(head) + len(tail) + reserve)
+
+    def _core_room(self) -> int:
+        head, tail = self._collection.frame(self._engine, "", ())
+        budget = self._budget(head, tail, None)
+        return int(budget.window * (1 - SLACK)) - budget.spoken_for - QUESTION
+
+    def _memory(self, tokens: int) -> str:
+        try:
+            return str(self._engine.plan(tokens))
+        except DoesNotFit as error:
+            return str(error)
+
+
+def _texts(collection: Collection) -> list[Document]:
+    collection.library.require(collection.name)
+    documents = collection.shelf.documents()
+    if not documents:
+        raise EmptyCollection(collection.name)
+    return documents
+
+
+def _ruled(pattern: str, effect: str) -> str:
+    return f"{effect} rule '{pattern}'"

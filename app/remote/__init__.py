@@ -1,0 +1,1 @@
+"""Another machine's library behind the SDK's interface."""

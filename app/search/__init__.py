@@ -1,0 +1,1 @@
+"""Search: passages found by words, by parts of words, and by learned sparse weights."""

@@ -1,0 +1,1 @@
+"""Watching: collections kept equal to folders."""
