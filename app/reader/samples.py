@@ -21,11 +21,14 @@ from app.reader.sources import Source
 from engine.frame import frame
 from ingest.document import Document, Verdict
 from ingest.pack import pack, whole
+from ingest.tree import tree
 
 FIRST = 3.0
 """What the first answer behind a corpus counts: later ones have seen how answers look."""
 LED = 0.12
 """Share of the answers that are made to begin in some way."""
+TREES = 0.75
+"""Share of the prompts of several documents that end with their tree, as the product's do."""
 END = "<|im_end|>"
 
 
@@ -50,7 +53,11 @@ def prompt_ids(tokenizer: Any, corpus: Corpus, fence: str) -> list[int]:
         return made.input_ids, made.offset_mapping
 
     documents = [document(p.path, p.text, code=p.code) for p in sorted(corpus.parts, key=lambda p: p.path.encode())]
-    return [int(i) for i in pack(whole(documents), encode, fence=fence).token_ids]
+    ids = [int(i) for i in pack(whole(documents), encode, fence=fence).token_ids]
+    if len(documents) > 1 and corpus.random.random() < TREES:
+        shown = tree([d.path for d in documents], max(20, len(ids) // 400))
+        ids += tokenizer(f"[tree-{fence}]\n{shown}\n", add_special_tokens=False, split_special_tokens=True).input_ids
+    return ids
 
 
 def dialogue(tokenizer: Any, corpus: Corpus, asks: Sequence[Ask], longest: int) -> Sample | None:
@@ -90,13 +97,13 @@ def turn_ids(tokenizer: Any, ask: Ask, history: Sequence[Turn]) -> tuple[list[in
 def asked(sources: Sequence[Source], random: Random, tokenizer: Any, longest: int) -> Sample:
     """One sample of questions over documents with at most so many tokens."""
     while True:
-        count = min(32, max(2, int(longest**0.5 / 5)))
+        count = min(80, max(int(longest**0.5 / 4.5), longest // 400))
         room = int(longest * random.uniform(0.6, 1.0)) - 90 * count
         corpus = cut(sources, random, max(120, room), code=random.choice((0.0, 0.0, 0.0, 0.3, 0.6, 1.0)))
         asks: list[Ask] = []
         makers = PROSE | CODE if any(p.code for p in corpus.parts) else PROSE
         for make, share in makers.items():
-            if random.random() < share:
+            for _ in range(int(share + random.random())):
                 asks += make(corpus, random.randrange(1, count + 1))
         text = re.sub(r"\s+", " ", corpus.text)
         asks = [ask for ask in asks if all(re.sub(r"\s+", " ", q) in text for q in ask.quotes)]

@@ -15,6 +15,8 @@ from engine.evaluation import templates as held
 
 LONGEST = 110
 """Characters of a short answer."""
+FIRST = 0.15
+"""Share of the gaps that are the earliest of their sentence: with little before it, what follows must find it."""
 PRONOUNS = frozenset(
     "This That It There These Those They He She We You Here What Which If When For In Note One".split()
 )
@@ -144,7 +146,7 @@ def cloze(corpus: Corpus, count: int) -> Iterator[Ask]:
     for _, sentence in _some(corpus, count):
         rare = [m for m in re.finditer(r"\b(?:\d[\d.,]*\d|\w{4,})\b", sentence) if corpus.times(m.group()) == 1]
         if rare:
-            gap = corpus.random.choice(rare)
+            gap = rare[0] if corpus.random.random() < FIRST else corpus.random.choice(rare)
             text = f"{sentence[: gap.start()]}____{sentence[gap.end() :]}"
             asked = corpus.random.choice(templates.CLOZE).format(gap=text)
             yield Ask(asked, gap.group(), (sentence,), "cloze")

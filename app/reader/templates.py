@@ -190,6 +190,16 @@ CLOZE = (
     'I read "{gap}" and the gap annoys me. What is in it?',
     "Quiz: {gap} Your answer?",
     'Someone erased something from "{gap}": what?',
+    "There is a hole in this line: {gap} What fills it?",
+    "The ink has run at ____ . {gap} Read it to me.",
+    "Find this passage and say what it has at the blank: {gap}",
+    'The scan of "{gap}" lost a piece. Supply it.',
+    "____ hides something: {gap}",
+    "Here a term is covered up. {gap} Uncover it, please.",
+    "{gap}",
+    "Crossword clue, solved by the documents: {gap}",
+    "I cannot make out what stands at the line: {gap} Can you?",
+    'With what do the documents go on at the blank of "{gap}"?',
 )
 DEFINES = (
     "What is {subject}?",

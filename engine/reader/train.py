@@ -58,10 +58,12 @@ def base(place: Path, device: torch.device) -> Any:
     return model.to(device)
 
 
-def adapted(model: Any, recipe: Recipe) -> Any:
-    """The model with a fresh adapter, whose weights alone are trained."""
-    from peft import LoraConfig, get_peft_model
+def adapted(model: Any, recipe: Recipe, start: Path | None = None) -> Any:
+    """The model with a fresh adapter, or with that of the folder `start`, whose weights alone are trained."""
+    from peft import LoraConfig, PeftModel, get_peft_model
 
+    if start is not None:
+        return PeftModel.from_pretrained(model, str(start), is_trainable=True, autocast_adapter_dtype=False)
     config = LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(LINEAR), task_type="CAUSAL_LM", lora_dropout=0.0
     )
@@ -80,16 +82,19 @@ def loss_of(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def train(
-    place: Path, out: Path, recipe: Recipe, batches: Callable[[int], Iterator[Batch]], *, device: torch.device
-) -> float:
+    place: Path, out: Path, recipe: Recipe, batches: Callable[[int], Iterator[Batch]], *, device: torch.device,
+    start: Path | None = None,
+) -> float:  # fmt: skip
     """Steps from where `out` stopped until `recipe` is done or its minutes are over; gives the last mean loss.
+
+    What has not begun yet begins with the adapter in the folder `start`, or with a fresh one.
 
     `batches(step)` gives this process' batches from a step on, one a step. Writes `state.pt` (to go on with),
     `loss.jsonl` and, by peft, the adapter into `out`.
     """
     began = time.perf_counter()
     torch.manual_seed(0)
-    model = adapted(base(place, device), recipe)
+    model = adapted(base(place, device), recipe, start)
     trained = [p for p in model.parameters() if p.requires_grad]
     master = [p.detach().float().clone() for p in trained]
     optimizer = torch.optim.AdamW(master, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0)
