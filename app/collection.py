@@ -18,7 +18,7 @@ from app.answering.kept_figures import KeptFigures
 from app.answering.looked_at import looked_at
 from app.answering.stream import AnswerStream, Event
 from app.conversations import Conversations
-from app.errors import NotAnswerable, UploadTooLarge
+from app.errors import EmptyQuestion, UploadTooLarge
 from app.jobs.jobs import Job, OnJob
 from app.kept_kv import KeptKV
 from app.planning.planner import ModeChoice, Plan
@@ -296,7 +296,7 @@ class Collection:
         goes before its limit.
         """
         if not question.strip():
-            raise NotAnswerable("The question is empty. Ask something about the documents.")
+            raise EmptyQuestion
         drawn = self.drawn(sampling, max_new_tokens)
 
         if (other := self.library.generator) is not None:
@@ -373,7 +373,7 @@ class Collection:
             finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
             snapshot=snapshot,
         )
-        notice = prepared.reason[0].upper() + prepared.reason[1:]
+        notice = prepared.reason.opening()
         places = looked_at(prepared.packed, seen.shares(), block=seen.block, before=len(prepared.head))
         figures, quota = KeptFigures(self.library.settings.home / "figures"), self.library.settings.store_quota_gb
         how = inside(engine, context, prepared, generation.stats, seen, laps, figures, int(quota * 1e9))

@@ -17,6 +17,7 @@ from app.answering.inside import Inside
 from app.answering.looked_at import LookedAt
 from app.database.models import CollectionRow, ConversationRow, ConversationTurnRow
 from app.errors import NoSuchConversation
+from app.planning.reasons import Reason
 
 Format = Literal["markdown", "html", "jsonl"]
 LONGEST_NAME = 80
@@ -131,7 +132,11 @@ class Conversations:
 
 
 def _written(answer: Answer) -> dict[str, Any]:
-    return {key: value for key, value in asdict(answer).items() if key != "logprobs"}
+    return {key: value for key, value in asdict(answer, dict_factory=_with_reasons).items() if key != "logprobs"}
+
+
+def _with_reasons(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value.record() if isinstance(value, Reason) else value for key, value in pairs}
 
 
 def _read(kept: dict[str, Any]) -> Answer:
@@ -139,7 +144,7 @@ def _read(kept: dict[str, Any]) -> Answer:
         kept["text"],
         tuple(Citation(**c) for c in kept["citations"]),
         AnswerStats(**kept["stats"]),
-        kept["notice"],
+        Reason.read(kept["notice"]),
         tuple(LookedAt(**place) for place in kept["looked_at"]),
         inside=Inside.of(kept["inside"]) if kept.get("inside") else None,
     )

@@ -74,10 +74,18 @@ class NotAnswerable(OmnibusError):
     """The question itself cannot be taken."""
 
 
+class EmptyQuestion(NotAnswerable):
+    """Nothing was asked."""
+
+    def __init__(self) -> None:
+        super().__init__("The question is empty. Ask something about the documents.")
+
+
 class UploadTooLarge(OmnibusError):
     """An uploaded file exceeds the limit."""
 
     def __init__(self, name: str, limit_mb: int) -> None:
+        self.name, self.limit_mb = name, limit_mb
         super().__init__(f"'{name}' is larger than {limit_mb} MB. Raise OMNIBUS_MAX_UPLOAD_MB to take it.")
 
 

@@ -23,12 +23,14 @@ from engine.hardware import pick_chunk
 from engine.head_figures import HeadFigures
 from engine.host_cache import PAGE, HostCache
 from engine.memory_plan import MemoryPlan, free_memory, plan_memory
+from engine.misses import miss
 from engine.model import LanguageModel
 from engine.policies.base import Policy
 from engine.policies.dense import Dense
 from engine.prefill import Report, chunk_spans, prefill_segment
 from engine.prefix import HostPrefix, Prefix, ResidentPrefix
 from engine.provenance import Provenance
+from engine.reason import Reason
 from engine.sampling import Sampling
 from engine.stopwatch import Part, Stopwatch
 
@@ -51,7 +53,7 @@ class PrefillStats:
     restore_seconds: float
     density: float | None
     recall: float | None
-    miss_reason: str | None
+    miss_reason: Reason | None
     plan: Plan | None = None
     """What restoring and computing the kept prefix were expected to take."""
     parts: Mapping[Part, float] = field(default_factory=dict)
@@ -264,7 +266,7 @@ class Engine:
         cache: KVCache | HostCache,
         cancel: CancelToken | None,
         on_progress: OnProgress | None,
-    ) -> tuple[str | None, str | None, Plan | None]:
+    ) -> tuple[str | None, Reason | None, Plan | None]:
         """Fill the cache from the store where that is worth it.
 
         Returns the last chunk's key, why it went no further, and what it was expected to take.
@@ -278,7 +280,7 @@ class Engine:
         plan = self.store.plan(namespace, prefix) if prefix.segments else None
         if plan is not None and not plan.restores:
             restoring, computing = plan.restore_seconds, plan.compute_seconds
-            return None, f"computing is expected to be faster: {computing:.1f} s, not {restoring:.1f} s", plan
+            return None, miss("computing_faster", computing=computing, restoring=restoring), plan
 
         def restored(done: int) -> None:
             if cancel is not None:
@@ -289,7 +291,7 @@ class Engine:
         cache.fill(self.store.restore(prefix, cache.span(0, prefix.tokens), on_tokens=restored))
         damaged = cache.length < prefix.tokens
         keys = [segment.key for segment, span in zip(prefix.segments, spans, strict=False) if span[1] <= cache.length]
-        reason = f"tokens from {cache.length:,} on were damaged on disk" if damaged else prefix.miss_reason
+        reason = miss("damaged", start=cache.length) if damaged else prefix.miss_reason
         return keys[-1] if keys else None, reason, plan
 
     def _prefill(
@@ -347,8 +349,8 @@ class Engine:
         return parent
 
 
-def _not_kept(plan: MemoryPlan) -> str | None:
+def _not_kept(plan: MemoryPlan) -> Reason | None:
     """Why the session store cannot keep KV that is placed so; None where it can."""
     if plan.placement == "host" and plan.chunk_tokens % PAGE:
-        return f"pages of {PAGE} tokens are not kept in chunks of {plan.chunk_tokens:,}"
+        return miss("pages", page=PAGE, chunk=plan.chunk_tokens)
     return None

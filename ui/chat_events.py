@@ -130,7 +130,7 @@ class ChatEvents:
                 question, mode=choices.mode, history=choices.history(dialogue.turns), sampling=choices.sampling
             )
         except OmnibusError as error:
-            yield dialogue.messages, dialogue, chat_view.status(error.message), skip
+            yield dialogue.messages, dialogue, chat_view.failure(error, say), skip
             return
         if not await anyio.to_thread.run_sync(self._shelf.readable, name, request):
             yield dialogue.messages, dialogue, chat_view.status(say("nothing_to_read")), question
@@ -215,7 +215,7 @@ class ChatEvents:
         try:
             kept = self._viewed.collection(name, request).conversations.get(int(number or 0))
         except OmnibusError as error:
-            return *empty[:2], chat_view.status(error.message), source_view.empty(say)
+            return *empty[:2], chat_view.failure(error, say), source_view.empty(say)
         again = Dialogue.of(kept, say, dialogue.tab)
         self._tabs.keep(self._viewed.person(request), name or DEFAULT, again)
         return again.messages, again, "", source_view.empty(say)

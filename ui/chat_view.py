@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import quote
 
-from app.answering.answer import Answer, Citation, Turn
+from app.answering.answer import Answer, AnswerStats, Citation, Turn
 from app.answering.stream import Progress
 from app.conversations import Conversation
+from app.errors import OmnibusError
 from app.suggestions import Suggestion
 from ui.sanitise import rendered
 from ui.texts import Texts
@@ -102,6 +103,11 @@ def status(words: str, share: float | None = None, *, editing: bool = False) -> 
     return f'<div class="status" role="status"{mark}>{escape(words)}{bar}</div>'
 
 
+def failure(error: OmnibusError, say: Texts) -> str:
+    """Why something was not done, in the line under the chat."""
+    return status(say.error(error) or say("bug"))
+
+
 def suggestions(dialogue: Dialogue, say: Texts) -> str:
     """Questions to begin with, as buttons."""
     if not dialogue.suggested:
@@ -132,7 +138,7 @@ def exports(collection: str, number: int | None, say: Texts) -> str:
 
 def _footer(answer: Answer, first: int, number: int, say: Texts) -> str:
     items = "".join(
-        f'<li><a href="#cite-{first + i}" class="cite {c.state}">[{i + 1}] {escape(c.place)}</a> '
+        f'<li><a href="#cite-{first + i}" class="cite {c.state}">[{i + 1}] {escape(_place(c, say))}</a> '
         f"<q>{escape(_short(c.quote))}</q></li>"
         for i, c in enumerate(answer.citations)
     )
@@ -143,10 +149,38 @@ def _footer(answer: Answer, first: int, number: int, say: Texts) -> str:
         f'<a href="#act-{act}-{number}" role="button" title="{escape(title)}">{escape(say(act))}</a>'
         for act, title in (("again", again), ("edit", say("edit_title")), ("branch", say("branch_title")))
     ]
-    return (
-        f'{sources}<p class="stats">{part}{escape(answer.notice)}<br>{escape(answer.stats.line)}</p>'
-        f'<p class="answer-acts">{" ".join(links)}</p>'
+    notice, took = escape(say.reason(answer.notice)), escape(statistics(answer.stats, say))
+    return f'{sources}<p class="stats">{part}{notice}<br>{took}</p><p class="answer-acts">{" ".join(links)}</p>'
+
+
+def statistics(s: AnswerStats, say: Texts) -> str:
+    """What an answer took, in one line."""
+    policy = say("policy_of_server") if s.policy == "its own" else s.policy
+    if s.density is None or s.recall is None:
+        attention = say("stats_attention", policy=policy)
+    else:
+        computed, kept = say.percent(s.density), say.percent(s.recall, 1)
+        attention = say("stats_attention_kept", policy=policy, computed=computed, kept=kept)
+    return say(
+        "stats",
+        prompt=s.prompt_tokens,
+        cached=s.cached_tokens,
+        prefill=say.decimal(s.prefill_s, 2),
+        first=say.decimal(s.ttft_s, 2),
+        rate=say("rate", rate=say.decimal(s.decode_tok_s)) if s.decode_tok_s else say("stats_one_token"),
+        mode=say(f"stats_{s.mode}"),
+        attention=attention,
     )
+
+
+def _place(citation: Citation, say: Texts) -> str:
+    """Where a quote stands: path, then page or lines."""
+    first, last = citation.line_start, citation.line_end
+    if citation.path is None:
+        return say("not_found")
+    if citation.page is not None:
+        return f"{citation.path}, {say('page', page=citation.page)}"
+    return f"{citation.path}, {say('line', line=first) if first == last else say('range', first=first, last=last)}"
 
 
 def _short(quote: str) -> str:

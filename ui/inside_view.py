@@ -117,7 +117,11 @@ def _prompt(s: AnswerStats, store: StoreUse | None, say: Texts) -> str:
     parts = [(say("from_store"), s.cached_tokens), (say("read_just_now"), s.prompt_tokens - s.cached_tokens)]
     sentence = say("prompt_new") if not s.cached_tokens else say("prompt_kept", share=_kept_share(s, say))
     reason = store.miss_reason if store is not None and store.restored_tokens < store.prompt_tokens else None
-    why = f"<details><summary>{escape(say('prompt_why'))}</summary><p>{escape(reason)}</p></details>" if reason else ""
+    why = (
+        f"<details><summary>{escape(say('prompt_why'))}</summary><p>{escape(say.reason(reason))}</p></details>"
+        if reason
+        else ""
+    )
     drawn = _stack([(name, n, say("of_tokens", tokens=n)) for name, n in parts])
     return _section(say("prompt"), drawn, sentence, why)
 

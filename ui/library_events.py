@@ -12,7 +12,7 @@ import gradio as gr
 
 from app.answering.stream import CancelToken, Progress
 from app.collection import Collection
-from app.errors import OmnibusError, explain
+from app.errors import OmnibusError
 from app.planning.planner import ModeChoice
 from ui import chat_view, library_view, plan_view
 from ui.chat_view import Dialogue
@@ -72,7 +72,7 @@ class LibraryEvents:
             collection = self._viewed.collection(name, request)
             plan = collection.plan(mode=mode, history=dialogue.turns, max_new_tokens=max(1, int(max_tokens)))
         except Exception as error:
-            sentence = explain(error)
+            sentence = say.error(error)
             yield gr.skip(), gr.skip() if dialogue.left else plan_view.note(sentence or say("bug"))
             if sentence is None:
                 raise
@@ -89,14 +89,14 @@ class LibraryEvents:
             self._viewed.seen(request).check_may_change()
             collection = self._viewed.collection(name, request)
         except OmnibusError as error:
-            return None, gr.skip(), chat_view.status(error.message), gr.skip(), gr.skip()
+            return None, gr.skip(), chat_view.failure(error, say), gr.skip(), gr.skip()
         before = {info.id for info in collection.documents()}
         notes = []
         for file in files or ():
             try:
                 collection.add_bytes(Path(file).name, Path(file).read_bytes())
             except OmnibusError as error:
-                notes.append(error.message)
+                notes.append(say.error(error) or say("bug"))
         new = [info for info in collection.documents() if info.id not in before]
         notes += [say("was_skipped", path=i.path, reason=i.reason) for i in new if i.status == "skipped"]
         loaded = sum(info.status != "skipped" for info in new)
@@ -106,6 +106,7 @@ class LibraryEvents:
 
     def rule(self, name: str | None, request: gr.Request, event: gr.EventData) -> tuple[Any, Any]:
         """Pin a document, leave it out, undo either, or remove it: `rule-<act>-<id>`; the documents, and the status."""
+        say = Texts.of(request)
         _, act, key = str(event._data["target"]).split("-", 2)
         try:
             collection = self._viewed.collection(name, request)
@@ -113,8 +114,8 @@ class LibraryEvents:
             if path is not None:
                 self._rule(collection, act, path)
         except OmnibusError as error:
-            return gr.skip(), chat_view.status(error.message)
-        return self._documents(collection, Texts.of(request)), ""
+            return gr.skip(), chat_view.failure(error, say)
+        return self._documents(collection, say), ""
 
     def _rule(self, collection: Collection, act: str, path: str) -> None:
         ruling = collection.rules_of([path])
@@ -152,7 +153,7 @@ class LibraryEvents:
         finally:
             token.cancel()  # where the page is gone; what was read stays
         if event is not None:
-            yield plan_view.note(explain(event) or say("bug"))
+            yield plan_view.note(say.error(event) or say("bug"))
 
     def watches(self, name: str | None, request: gr.Request) -> str:
         """How the collection's watched folders are now."""

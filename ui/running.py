@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from app.answering.answer import Answer
 from app.answering.stream import AnswerStream, Cancelled, Progress
-from app.errors import explain
 from ui.chat_view import Dialogue
 from ui.texts import Texts
 
@@ -52,7 +51,7 @@ class Run:
         except Cancelled:
             self.dialogue.note(at, self.say("was_stopped"), text)
         except Exception as error:
-            sentence = explain(error)
+            sentence = self.say.error(error)
             self.dialogue.note(at, sentence or self.say("bug"), text)
             if sentence is None:
                 raise

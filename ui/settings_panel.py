@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.errors import OmnibusError, explain
+from app.errors import OmnibusError
 from app.planning.models import ModelChoice, model_choices
 from app.settings import Settings
 from ui import chat_view
@@ -90,11 +90,12 @@ class SettingsPanel:
 
     def choose(self, model: str, request: gr.Request) -> str:
         """Answer with another model from now on."""
+        say = Texts.of(request)
         try:
             self._viewed.seen(request).use(model=model)
         except OmnibusError as error:
-            return chat_view.status(error.message)
-        return chat_view.status(Texts.of(request)("changed"))
+            return chat_view.failure(error, say)
+        return chat_view.status(say("changed"))
 
     def attend(self, policy: str, level: str | None, request: gr.Request) -> tuple[str, Any]:
         """Read under another policy from now on."""
@@ -102,7 +103,7 @@ class SettingsPanel:
         try:
             self._viewed.seen(request).use(policy=f"auto:level={level or LEVELS[1]}" if policy == "auto" else policy)
         except Exception as error:
-            sentence = explain(error)
+            sentence = say.error(error)
             if sentence is None:
                 raise
             return chat_view.status(sentence), gr.skip()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.answering.answer import Answer, AnswerStats
 from app.answering.stream import AnswerStream, Event
 from app.errors import NotAnswerable
+from app.planning.reasons import reason
 from engine.events import CancelToken
 from engine.frame import Message
 from engine.sampling import Sampling
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from app.library import Library
     from engine.engine import Engine
 
-NOTICE = "The model answered without documents."
 Prompt = Callable[["Engine"], list[int]]
 
 
@@ -86,4 +86,4 @@ def _answer(
         answer_tokens=len(generation.token_ids),
         finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
     )
-    return Answer(generation.text, (), stats, NOTICE, logprobs=tuple(generation.logprobs))
+    return Answer(generation.text, (), stats, reason("no_documents"), logprobs=tuple(generation.logprobs))

@@ -22,7 +22,8 @@ from app.answering.stream import AnswerStream, Event
 from app.errors import NotAnswerable
 from app.planning.planner import ModeChoice
 from app.planning.planning import Planning, Prepared
-from app.remote.wire import RemoteError, Wire, until_cancelled
+from app.planning.reasons import Reason, reason
+from app.remote.wire import BrokeOff, RemoteError, Wire, until_cancelled
 from engine.events import CancelToken
 from engine.frame import Message
 from engine.sampling import Sampling
@@ -150,7 +151,7 @@ class Generator:
                     text += piece
                     emit(piece)
         if finish is None:
-            raise RemoteError(f"The answer from {self.url} broke off. Ask again.")
+            raise BrokeOff(self.url)
         ended = time.perf_counter()
         made, cached = _counts(usage)
         stats = AnswerStats(
@@ -168,12 +169,8 @@ class Generator:
         )
         return Answer(text.strip(), _cited(prepared, question, text), stats, self._notice(prepared))
 
-    def _notice(self, prepared: Prepared) -> str:
-        sent = {
-            "whole": "the whole collection",
-            "packed": "passages that share words with the question",
-        }[prepared.mode]
-        return f"{self.name} at {urlsplit(self.url).netloc} answered; it was sent {sent}."
+    def _notice(self, prepared: Prepared) -> Reason:
+        return reason(f"sent_{prepared.mode}", model=self.name, server=urlsplit(self.url).netloc)
 
 
 class _Texts:

@@ -15,6 +15,7 @@ from app.answering.attention_map import AttentionMap, Cell, MappedDocument, atte
 from app.answering.kept_figures import KeptFigures
 from engine.head_figures import HeadFigures as HeadFigures
 from engine.head_figures import Rows as Rows
+from engine.reason import Reason
 
 if TYPE_CHECKING:
     from app.planning.planning import Prepared
@@ -38,7 +39,7 @@ class StoreUse:
     kv_bytes: int
     store_bytes: int
     quota_bytes: int
-    miss_reason: str | None
+    miss_reason: Reason | None
     restore_seconds: float | None
     compute_seconds: float | None
 
@@ -68,7 +69,7 @@ class Inside:
             kept["read_tokens"],
             kept["earlier"],
             AttentionMap(documents, drawn["others"], drawn["elsewhere"]),
-            StoreUse(**store) if store else None,
+            _use(store) if store else None,
         )
 
 
@@ -136,6 +137,11 @@ def _store(engine: Engine, context: Context, quota_bytes: int) -> StoreUse | Non
         expected.restore_seconds if expected else None,
         expected.compute_seconds if expected else None,
     )
+
+
+def _use(kept: dict[str, Any]) -> StoreUse:
+    why = kept["miss_reason"]
+    return StoreUse(**{**kept, "miss_reason": None if why is None else Reason.read(why)})
 
 
 def _key(engine: Engine, tokens: list[int]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.answering.answer import Mode
+from app.planning.reasons import Reason, reason
 from app.search.search import Hit
 from ingest import Document, Encode, Excerpt, passages
 
@@ -107,21 +108,17 @@ class Budget:
     spoken_for: int
 
 
-def choose_mode(corpus_tokens: int, budget: Budget, wanted: ModeChoice) -> tuple[Mode, str]:
-    """The mode and its reason in a sentence; whether a forced whole fits the window is the engine's to say."""
-    need = corpus_tokens + budget.spoken_for
-    effective = f"{budget.effective_window:,} tokens that the model answers well from"
+def choose_mode(corpus_tokens: int, budget: Budget, wanted: ModeChoice) -> tuple[Mode, Reason]:
+    """The mode and its reason; whether a forced whole fits the window is the engine's to say."""
+    effective, fits = budget.effective_window, corpus_tokens + budget.spoken_for <= budget.effective_window
     if wanted == "whole":
-        beyond = "" if need <= budget.effective_window else f", more than the {effective}"
-        return "whole", f"whole as asked: all {corpus_tokens:,} tokens of the documents are read{beyond}."
+        code = "whole_as_asked" if fits else "whole_beyond"
+        return "whole", reason(code, corpus=corpus_tokens, effective=effective)
     if wanted == "packed":
-        return "packed", "packed as asked: only passages that share words with the question are read."
-    if need <= budget.effective_window:
-        return "whole", f"all {corpus_tokens:,} tokens of the documents fit and are read whole."
-    return "packed", (
-        f"the documents hold {corpus_tokens:,} tokens, more than the {effective}; "
-        "only passages that share words with the question are read."
-    )
+        return "packed", reason("packed_as_asked")
+    if fits:
+        return "whole", reason("whole_fits", corpus=corpus_tokens)
+    return "packed", reason("packed_too_long", corpus=corpus_tokens, effective=effective)
 
 
 def choose_passages(documents: Sequence[Document], hits: Sequence[Hit], encode: Encode, *, room: int) -> list[Excerpt]:

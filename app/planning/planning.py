@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from app.answering.answer import Mode, Turn
 from app.errors import EmptyCollection
-from app.planning.fitting import fit
+from app.planning.fitting import Level, fit
 from app.planning.planner import (
     Budget,
     ModeChoice,
@@ -18,6 +19,7 @@ from app.planning.planner import (
     choose_mode,
     choose_passages,
 )
+from app.planning.reasons import Reason, reason
 from app.planning.rules import Ruling
 from app.planning.snapshots import snapshot_hash
 from app.search.search import Hit, fuse
@@ -41,7 +43,7 @@ class Selection:
     """What goes into the prompt, in which mode and why; and per path what became of it, its tokens, and why."""
 
     mode: Mode
-    reason: str
+    reason: Reason
     excerpts: list[Excerpt]
     listed: list[str]
     shares: dict[str, Share]
@@ -54,7 +56,7 @@ class Prepared:
     """A prompt ready to run: mode and why, the packed corpus, the frame around it, and the hash of its snapshot."""
 
     mode: Mode
-    reason: str
+    reason: Reason
     packed: PackedPrompt
     head: list[int]
     tail: list[int]
@@ -131,35 +133,37 @@ class Planning:
 
     def _select(self, question: str, mode: ModeChoice, budget: Budget) -> Selection:
         corpus = sum(self._sizes.values())
-        chosen, reason = choose_mode(corpus, budget, mode)
+        chosen, because = choose_mode(corpus, budget, mode)
         if chosen == "packed":
-            return self._passages(question, reason, budget)
+            return self._passages(question, because, budget)
         room = self._core_room()
-        return self._everything(reason) if corpus <= room else self._core(room)
+        return self._everything(because) if corpus <= room else self._core(room)
 
-    def _everything(self, reason: str) -> Selection:
+    def _everything(self, because: Reason) -> Selection:
         parts = whole(self._documents)
         why = {p.document.path: f"repeats {p.same_as}; a pointer is read" if p.same_as else "all fits" for p in parts}
         why |= {path: _ruled(rule.pattern, "pin") for path, rule in self._ruling.pinned.items()}
         shares: dict[str, Share] = {p.document.path: "whole" for p in parts}
-        return Selection("whole", reason, parts, [], shares, dict(self._sizes), why)
+        return Selection("whole", because, parts, [], shares, dict(self._sizes), why)
 
     def _core(self, room: int) -> Selection:
         """What of a corpus beyond the window goes in; where nothing does, all of it, for the engine to refuse."""
         made = fit(self._documents, self._ruling.pinned, room=room, count=self._count, name=self._name)
         if not made.excerpts:
-            return self._everything("whole as asked, but no document fits the window.")
-        levels = list(made.levels.values())
-        counts = ", ".join(f"{levels.count(level)} {level}" for level in dict.fromkeys(levels))
-        reason = (
-            f"whole as asked: of {sum(self._sizes.values()):,} tokens of the documents the window takes "
-            f"{sum(made.tokens.values()):,} ({counts})."
+            return self._everything(reason("whole_no_room"))
+        counts = Counter(made.levels.values())
+        because = reason(
+            "whole_core",
+            corpus=sum(self._sizes.values()),
+            taken=sum(made.tokens.values()),
+            levels=", ".join(f"{count} {level}" for level, count in counts.items()),
+            **{level: counts[level] for level in get_args(Level)},
         )
         why = made.why | {path: _ruled(rule.pattern, "pin") for path, rule in self._ruling.pinned.items()}
         shares: dict[str, Share] = dict(made.levels)
-        return Selection("whole", reason, made.excerpts, made.listed, shares, made.tokens, why)
+        return Selection("whole", because, made.excerpts, made.listed, shares, made.tokens, why)
 
-    def _passages(self, question: str, reason: str, budget: Budget) -> Selection:
+    def _passages(self, question: str, because: Reason, budget: Budget) -> Selection:
         """Pinned documents whole, as far as they fit, and passages that share words with the question."""
         hits = self._search(question) if question else []
         left = budget.packed_window - budget.spoken_for
@@ -176,7 +180,7 @@ class Planning:
         for path, rule in self._ruling.pinned.items():
             why[path] = _ruled(rule.pattern, "pin") + ("" if path in core else ", but there is no room for all of it")
         tokens = {path: self._sizes[path] for path in core}
-        return Selection("packed", reason, [*pinned, *picked], [], shares, tokens, why)
+        return Selection("packed", because, [*pinned, *picked], [], shares, tokens, why)
 
     def _search(self, question: str) -> list[Hit]:
         """Passages by words and their parts, and by sparse vectors where the settings say so."""

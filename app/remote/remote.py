@@ -12,10 +12,10 @@ from urllib.parse import quote
 from app.answering.answer import Answer, AnswerStats, Citation, Guidance, Turn
 from app.answering.looked_at import LookedAt
 from app.answering.stream import AnswerStream, Event
-from app.errors import NotAnswerable
+from app.errors import EmptyQuestion
 from app.library import CollectionInfo
 from app.planning.planner import ModeChoice, Plan, PlannedDocument
-from app.remote.wire import RemoteError, Wire, until_cancelled
+from app.remote.wire import BrokeOff, Wire, until_cancelled
 from app.reports import AddReport, Kept, WarmReport
 from app.shelf import DocumentInfo
 from app.source import SourceView
@@ -141,7 +141,7 @@ class RemoteCollection:
     ) -> AnswerStream:
         """The answer as it is made; who stops reading stops the server's work too."""
         if not question.strip():
-            raise NotAnswerable("The question is empty. Ask something about the documents.")
+            raise EmptyQuestion
         messages: list[dict[str, str]] = []
         for turn in history:
             if isinstance(turn, Guidance):
@@ -186,7 +186,7 @@ class RemoteCollection:
                 places = tuple(LookedAt(**place) for place in event["looked_at"])
                 likely = _logprobs(event["choices"][0].get("logprobs"))
                 return Answer(text.strip(), citations, AnswerStats(**event["stats"]), event["notice"], places, likely)
-        raise RemoteError(f"The answer from {self.library.url} broke off. Ask again.")
+        raise BrokeOff(self.library.url)
 
     def _call(self, method: str, path: str, **more: Any) -> Any:
         return self.library.wire.call(method, self._path + path, **more)

@@ -27,6 +27,22 @@ class RemoteError(OmnibusError):
         super().__init__(message)
 
 
+class Unreachable(RemoteError):
+    """The server does not answer; `hint` says what may help."""
+
+    def __init__(self, url: str, cause: str, hint: str) -> None:
+        self.url, self.cause, self.hint = url, cause, hint
+        super().__init__(f"No answer from {url} ({cause}). {hint}".rstrip())
+
+
+class BrokeOff(RemoteError):
+    """The server's answer ended before it was complete."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(f"The answer from {url} broke off. Ask again.")
+
+
 class Wire:
     """One server; `hint` is said where it does not answer."""
 
@@ -75,7 +91,7 @@ class Wire:
         return answer
 
     def _unreachable(self, error: Exception) -> RemoteError:
-        return RemoteError(f"No answer from {self.url} ({type(error).__name__}). {self._hint}".rstrip())
+        return Unreachable(self.url, type(error).__name__, self._hint)
 
 
 def until_cancelled(work: Callable[[], Awaitable[T]], token: CancelToken) -> T:

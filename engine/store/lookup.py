@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.errors import CorruptChunk, StoreError
+from engine.misses import miss
+from engine.reason import Reason
 from engine.store.catalog import Catalog
 from engine.store.chunks import Chunks
 from engine.store.namespace import Namespace
@@ -22,7 +24,7 @@ class Prefix:
     """The chunks that hold the beginning of a prompt, in order, and why there are no more."""
 
     segments: tuple[Segment, ...]
-    miss_reason: str | None
+    miss_reason: Reason | None
 
     @property
     def tokens(self) -> int:
@@ -46,7 +48,7 @@ class Lookup:
     ) -> Prefix:
         """The longest run of chunks whose files are there, sound in their headers, and hold these very tokens."""
         found: list[Segment] = []
-        reason: str | None = None
+        reason: Reason | None = None
         for (start, end), key in zip(spans, keys, strict=True):
             try:
                 segment = self._chunks.open(key)
@@ -55,30 +57,31 @@ class Lookup:
                 reason = self._explain(namespace, key, start)
                 break
             except OSError as error:
-                reason = f"tokens from {start:,} on cannot be read: {error.strerror}"
+                reason = miss("unreadable", start=start, error=error.strerror)
                 break
             except CorruptChunk as error:
-                reason = str(error)
+                reason = miss("chunk_damaged", error=str(error))
                 self._chunks.set_aside(key, error)
                 break
             found.append(segment)
         return Prefix(tuple(found), reason)
 
-    def _explain(self, namespace: Namespace, key: str, start: int) -> str:
+    def _explain(self, namespace: Namespace, key: str, start: int) -> Reason:
         """Why a chunk is not there: its save tells, or of the first one the namespace that comes closest."""
-        fate = self._writer.fate(key)
-        if start or fate:
-            which = f"tokens from {start:,} on" if start else "they"
-            return f"{which} are not kept: {fate}" if fate else f"{which} were not kept"
+        if (fate := self._writer.fate(key)) is not None:
+            return miss(f"rest_{fate}" if start else fate, start=start, error=self._writer.failure(key))
+        if start:
+            return miss("rest_not_kept", start=start)
         try:
             others = self._catalog.namespaces()
         except StoreError as error:
-            return str(error)
+            return miss("catalogue", error=str(error))
         waiting = self._writer.saving.waiting
         if not others:
-            return f"nothing is kept yet, {waiting} other chunks are being saved" if waiting else "nothing was kept yet"
-        difference = namespace.difference(min(others, key=lambda other: len(namespace.differing(other))))
-        return f"kept under other settings only: {difference}" if difference else "nothing kept begins with them"
+            return miss("nothing_kept_saving", waiting=waiting) if waiting else miss("nothing_kept")
+        closest = min(others, key=lambda other: len(namespace.differing(other)))
+        fields, difference = ", ".join(namespace.differing(closest)), namespace.difference(closest)
+        return miss("other_settings", fields=fields, difference=difference) if fields else miss("other_beginning")
 
     def restore(self, prefix: Prefix, layers: Layers, on_tokens: Callable[[int], None] | None) -> int:
         """What Store.restore does."""

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.errors import StoreError
+from engine.reason import Reason
 from engine.store.care import forget, reconcile, verify
 from engine.store.catalog import open_catalog
 from engine.store.chunks import Chunks, entry
@@ -231,7 +232,7 @@ class Store:
         """What of a session a lookup in this namespace gives, and why no more."""
         difference = namespace.difference(manifest.namespace)
         if difference:
-            return Prefix((), difference)
+            return Prefix((), Reason(difference))
         total, step = len(manifest.tokens), namespace.chunk_tokens
         spans = [(start, min(start + step, total)) for start in range(0, total, step)]
         return self.longest_prefix(namespace, manifest.tokens, spans)

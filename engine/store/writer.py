@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from threading import Condition, Thread
+from typing import Literal
 
 from engine.errors import StoreError
 from engine.store.draft import Draft
@@ -65,12 +66,17 @@ class Writer:
         with self._changed:
             self._changed.wait_for(none_left)
 
-    def fate(self, key: str) -> str:
-        """What became of a chunk's save, as the end of a sentence; empty where none was asked for or it succeeded."""
+    def fate(self, key: str) -> Literal["saving", "failed"] | None:
+        """What became of a chunk's save; null where none was asked for or it succeeded."""
         with self._changed:
             if any(draft.key == key for draft in self._queue):
-                return "their save is still on its way"
-            return f"their save failed: {self._given_up[key]}" if key in self._given_up else ""
+                return "saving"
+            return "failed" if key in self._given_up else None
+
+    def failure(self, key: str) -> str:
+        """Why a chunk's save failed; empty where it did not."""
+        with self._changed:
+            return self._given_up.get(key, "")
 
     @property
     def saving(self) -> Saving:

@@ -1,23 +1,104 @@
-"""The page's texts: every language says everything, with the same places to fill."""
+"""The page's texts: every language says everything, with the same places to fill, in no other language's words."""
 
 from __future__ import annotations
 
+import inspect
 from string import Formatter
 
 import pytest
 
-from ui.texts import LANGUAGES, Texts
+import app.errors
+import engine.errors
+import engine.store.errors
+import ingest.errors
+from app.answering.answer import AnswerStats
+from app.planning.planner import Budget, choose_mode
+from app.planning.reasons import REASONS
+from app.remote import wire
+from engine.misses import MISSES, miss
+from engine.reason import Reason
+from ui import chat_view
+from ui.texts import ERRORS, LANGUAGES, Texts
+from ui.texts import REASONS as TRANSLATED
+
+OTHERS = sorted(set(LANGUAGES) - {"en"})
+NOT_OF_THE_PAGE = {
+    *("NothingToAsk", "UserProblem", "AlreadyWatched", "NoSuchSnapshot", "SnapshotIncomplete", "NoSuchJob"),
+    *("JobRunning", "NoSuchSession", "SessionIncomplete", "SessionExists", "NotImportable", "Unreadable"),
+}
+"""Errors of commands that the page has no button for; Unreadable becomes a document's verdict."""
+STATS = AnswerStats(7749, 7605, 0.21, 0.345, 31.04, "auto", "whole", 0.123, 0.9876, 40)
 
 
 def places(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
-@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
+@pytest.mark.parametrize("language", OTHERS)
 def test_a_language_has_every_text_with_the_same_places(language: str) -> None:
     assert LANGUAGES[language].keys() == LANGUAGES["en"].keys()
     differing = [key for key, text in LANGUAGES["en"].items() if places(text) != places(LANGUAGES[language][key])]
     assert differing == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_language_has_every_reason_and_asks_for_no_fact_that_is_not_there(language: str) -> None:
+    assert not REASONS.keys() & MISSES.keys()
+    assert TRANSLATED[language].keys() == REASONS.keys() | MISSES.keys()
+    beside = {"other_settings": {"fields"}, "whole_core": {"whole", "outlined", "listed", "excluded"}}
+    for code, sentence in {**REASONS, **MISSES}.items():
+        assert places(TRANSLATED[language][code]) <= places(sentence) | beside.get(code, set()), code
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_language_has_every_error_that_reaches_the_page(language: str) -> None:
+    modules = (app.errors, wire, engine.errors, engine.store.errors, ingest.errors)
+    found = {
+        name: kind
+        for module in modules
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Exception) and kind.__module__ in {m.__name__ for m in modules}
+    }
+    assert ERRORS[language].keys() == found.keys() - NOT_OF_THE_PAGE
+
+
+def test_an_error_is_said_in_german_with_its_facts() -> None:
+    say = Texts("de")
+    fits = engine.errors.DoesNotFit(12345, 3 << 30, 1 << 30, 0, 0)
+    assert (say.error(fits) or "").startswith("12.345 Token brauchen wenigstens 3,0 GiB Gerätespeicher (1,0 GiB")
+    assert "„hut“" in (say.error(app.errors.NoSuchCollection("hut", [])) or "")
+    assert "Läuft der Server" in (say.error(wire.Unreachable("http://a/v1", "ConnectError", "Is it?")) or "")
+    assert say.error(app.errors.UploadTooLarge("a.pdf", 5)) == (
+        "„a.pdf“ ist größer als 5 MB. Mehr erlaubt OMNIBUS_MAX_UPLOAD_MB."
+    )
+    assert say.error(KeyError("a bug")) is None
+    assert Texts("en").error(app.errors.EmptyQuestion()) == str(app.errors.EmptyQuestion())
+
+
+def test_a_reason_is_said_in_german_with_its_facts() -> None:
+    budget = Budget(window=8192, effective_window=2000, packed_window=2000, spoken_for=100)
+    said = [choose_mode(tokens, budget, mode)[1] for tokens in (1500, 12345) for mode in ("auto", "whole", "packed")]
+    assert len({reason.code for reason in said}) == 5
+    german = [Texts("de").reason(reason.opening()) for reason in said]
+    assert "Alle 1.500 Token der Dokumente passen und sind ganz gelesen." in german
+    assert [Texts("en").reason(reason) for reason in said] == said
+    assert Texts("de").reason(miss("computing_faster", computing=1.25, restoring=2.0)).endswith("1,2 s statt 2,0 s.")
+    assert Texts("de").reason("Read whole.") == "Read whole.", "kept by an older version"
+
+
+def test_a_reason_goes_through_json_with_what_it_knows() -> None:
+    reason = miss("rest_not_kept", start=4096).opening()
+    again = Reason.read(reason.record())
+    assert (again, again.code, again.facts) == (reason, "rest_not_kept", {"start": 4096})
+    assert Reason.read("Read whole.") == "Read whole."
+
+
+def test_the_line_under_an_answer_is_the_other_faces_line_and_german_in_german() -> None:
+    assert chat_view.statistics(STATS, Texts("en")) == STATS.line
+    assert chat_view.statistics(STATS, Texts("de")) == (
+        "7.749 Token Prompt (7.605 aus dem Speicher), gelesen in 0,21 s, erstes Token nach 0,34 s, 31,0 Token/s, "
+        "ganz gelesen, Attention auto (12 % berechnet, 98,8 % bewahrt)"
+    )
 
 
 def test_numbers_are_written_as_the_language_does() -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from string import Formatter
 from typing import Any
 
 import gradio as gr
 
-from ui.texts import de, en
+from app.errors import explain
+from app.planning.reasons import Reason
+from ui.texts import de, de_reasons, en
 
 LANGUAGES: dict[str, dict[str, str]] = {"en": en.TEXTS, "de": de.TEXTS}
+REASONS: dict[str, dict[str, str]] = {"de": de_reasons.REASONS}
+"""By language and code; English ones come with their sentence."""
+ERRORS: dict[str, dict[str, str]] = {"de": de_reasons.ERRORS}
+"""By language and class."""
 _MARK = "omnibus_"
 """Before each key: Gradio shows the text of a key wherever its name stands, also where that is a collection's name."""
 I18N = gr.I18n(**{name: {_MARK + key: text for key, text in LANGUAGES[name].items()} for name in LANGUAGES})
@@ -20,7 +27,7 @@ def label(key: str) -> Any:
     return I18N(_MARK + key)
 
 
-class Texts:
+class Texts(Formatter):
     """Sentences in one language: `say("key", name=value)`."""
 
     def __init__(self, language: str = "en") -> None:
@@ -39,7 +46,30 @@ class Texts:
 
     def __call__(self, key: str, **values: object) -> str:
         """A text with its places filled; whole numbers get their thousands marked."""
-        return self._texts[key].format(**{k: self.number(v) if type(v) is int else v for k, v in values.items()})
+        return self.vformat(self._texts[key], (), values)
+
+    def reason(self, reason: str) -> str:
+        """A reason's sentence; as it is where it is known in English only, as those kept by an older version."""
+        texts = REASONS.get(self.language, {})
+        if isinstance(reason, Reason) and reason.code in texts:
+            return self.vformat(texts[reason.code], (), reason.facts)
+        return str(reason)
+
+    def error(self, error: BaseException) -> str | None:
+        """One sentence for any error of ours, None for a bug."""
+        sentence, texts = explain(error), ERRORS.get(self.language)
+        if sentence is None or texts is None:
+            return sentence
+        text = next(texts[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in texts)
+        return self.vformat(text, (), {"message": sentence, **vars(error)})
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """A place in a text: whole numbers with their thousands marked, others with a point; `gib`: bytes as GiB."""
+        if format_spec == "gib":
+            return f"{self.decimal(value / 2**30)} GiB"
+        if type(value) is int:
+            return self.number(value)
+        return self.decimal(value) if type(value) is float else str(value)
 
     def number(self, value: object) -> str:
         """A whole number as the language writes it."""
