@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from app.answering.answer import Answer, AnswerStats, Citation
 from app.answering.looked_at import LookedAt
 from app.errors import NoSuchConversation
 from app.library import Library
+from app.planning.reasons import Reason, reason
 
 STATS = AnswerStats(10, 0, 0.1, 0.2, 5.0, "auto", "whole", None, None, 7, "stop", "abc123")
 QUOTE = Citation("2.3 The roof\ncarries <18> panels.", "exact", "d1", "hut.md", None, 3, 4, 10, 40, None)
@@ -31,6 +33,15 @@ def test_a_conversation_comes_back_as_it_was(kept: Library) -> None:
     assert found.name == "How many panels?"
     assert found.turns == (("How many panels?", ANSWER), ("And when?", ANSWER))
     assert [(info.id, info.turns) for info in talks.all()] == [(number, 2)]
+
+
+def test_a_notice_is_kept_with_its_code_and_facts_so_that_another_language_can_say_it(kept: Library) -> None:
+    talks = kept.collection("hut").conversations
+    answer = replace(ANSWER, notice=reason("whole_fits", corpus=1500).opening())
+    ((_, found),) = talks.get(talks.add("How many panels?", answer)).turns
+    assert found.notice == "All 1,500 tokens of the documents fit and are read whole."
+    assert isinstance(found.notice, Reason)
+    assert (found.notice.code, found.notice.facts) == ("whole_fits", {"corpus": 1500})
 
 
 def test_they_are_found_by_their_words_renamed_and_forgotten(kept: Library) -> None:

@@ -167,13 +167,6 @@ def test_a_source_of_5_mb_opens_at_once_the_first_time_too(visit: Visit, house: 
     assert visit.page.locator("#source tr").count() < 200, "a window of it"
 
 
-def test_the_page_speaks_german(browser: Browser, served: str) -> None:
-    visit = Visit(browser, served, locale="de-DE")
-    assert visit.page.get_by_role("tab", name="Bibliothek").is_visible()
-    assert "Ganze Bücher" in visit.page.inner_text("#title")
-    visit.page.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 375])
 def test_no_serious_violation_of_accessibility_and_no_sideways_scroll(
