@@ -5,12 +5,13 @@ from ingest.document import Document, Kind, Page, Verdict
 from ingest.duplicates import Duplicate, near
 from ingest.errors import FileMissing, IngestError
 from ingest.outline import outline
-from ingest.pack import Excerpt, PackedPrompt, count_tokens, listing, pack, whole
+from ingest.pack import Excerpt, PackedPrompt, count_tokens, listing, pack, tree_of, whole
 from ingest.page_image import PageImage, page_image
 from ingest.passages import Passage, passages
 from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped, source_of
 from ingest.span_map import PackedEntry, Span, SpanMap
 from ingest.tokens import Encode, TokenCache
+from ingest.tree import TreeLines, tree_lines
 from ingest.walk import Found, walk
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Span",
     "SpanMap",
     "TokenCache",
+    "TreeLines",
     "Verdict",
     "count_tokens",
     "is_archive",
@@ -45,6 +47,8 @@ __all__ = [
     "read_bytes",
     "skipped",
     "source_of",
+    "tree_lines",
+    "tree_of",
     "walk",
     "whole",
 ]

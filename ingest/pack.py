@@ -1,10 +1,15 @@
 """Packing: documents to one byte-stable run of tokens, each document tokenised on its own.
 
 Before each document stands a mark line `[file-<fence> path]`, before each page `[page-<fence> label]`; a document with
-the text of an earlier one is `[same-<fence> path]`. An outline's mark is `[outline-<fence> path]`; what is left out is
-named behind `[left-<fence>]`. The fence is fixed per collection; where a document contains the beginning of a mark, a
-zero-width space is put into it, so that no text can pretend to be one. The same documents in the same order always give
-the same tokens, and a change in one leaves every token before it as it was.
+the text of an earlier one is `[same-<fence> path]`. An outline's mark is `[outline-<fence> path]`. Behind the last of
+several documents stands their tree, `[tree-<fence>]` and an indented list (ingest.tree), and behind that what is left
+out, named behind `[left-<fence>]`. The fence is fixed per collection; where a document contains the beginning of a
+mark, a zero-width space is put into it, so that no text can pretend to be one. The same documents in the same order
+always give the same tokens, and a change in one leaves every token before it as it was.
+
+The tree stands behind the documents, not before them: before them it would change, and with it the KV of all that
+follows, whenever a file is added, renamed or removed; here that costs the tree and what changed. It is the last thing
+before the question, where a model looks most.
 """
 
 from __future__ import annotations
@@ -22,9 +27,10 @@ from ingest.duplicates import same
 from ingest.outline import outline
 from ingest.span_map import PackedEntry, SpanMap
 from ingest.tokens import Encode, Ints, TokenCache, Tokens, encode_mark, encode_text
+from ingest.tree import TreeLines, tree
 
 BREAK = "\u200b"
-MARKS = "file|page|same|outline|left"
+MARKS = "file|page|same|outline|tree|left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,17 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class PackedPrompt:
-    """The corpus as tokens, the map back to its sources, and a digest of the tokens."""
+    """The corpus as tokens, the map back to its sources, and a digest of the tokens.
+
+    `tree_tokens` of them are the documents' tree, which `tree_lines` lines were allowed (0: there is none).
+    """
 
     token_ids: Ints
     entries: tuple[PackedEntry, ...]
     digest: str
     spans: SpanMap = field(repr=False)
+    tree_tokens: int = 0
+    tree_lines: int = 0
 
 
 def pack(
@@ -68,10 +79,12 @@ def pack(
     fence: str,
     cache: TokenCache | None = None,
     listed: Sequence[str] = (),
+    tree: TreeLines | None = None,
 ) -> PackedPrompt:
     """Pack excerpts in the order given (the caller sorts: canonical order is by path, byte-wise).
 
-    Of an outline each piece is an entry. `listed` names, behind everything, what is not in the prompt.
+    Of an outline each piece is an entry. `tree` says how many lines the tree of the documents may take (tree_lines is
+    the usual rule; None or 0 lines: no tree). `listed` names, behind everything, what is not in the prompt.
     """
     entries: list[PackedEntry] = []
     parts: list[Tokens] = []
@@ -81,9 +94,12 @@ def pack(
             entries.append(PackedEntry(excerpt.document, at, at + len(tokens), start, end))
             parts.append(tokens)
             at += len(tokens)
-    ids = Tokens.join([*parts, listing(listed, encode, fence=fence)]).ids
+    lines = tree(at) if tree else 0
+    shown = tree_of([e.document.path for e in excerpts], encode, fence=fence, lines=lines)
+    ids = Tokens.join([*parts, shown, listing(listed, encode, fence=fence)]).ids
     digest = hashlib.sha256(ids.astype("<i4").tobytes()).hexdigest()
-    return PackedPrompt(ids, tuple(entries), digest, SpanMap(entries, parts))
+    spans = SpanMap(entries, parts)
+    return PackedPrompt(ids, tuple(entries), digest, spans, len(shown), lines if len(shown) else 0)
 
 
 def whole(documents: Sequence[Document]) -> list[Excerpt]:
@@ -102,7 +118,16 @@ def listing(paths: Sequence[str], encode: Encode, *, fence: str) -> Tokens:
     """Tokens that name documents which are not in the prompt."""
     if not paths:
         return Tokens.join([])
-    return encode_mark("".join([f"[left-{fence}]\n", *(f"{_shown(path)}\n" for path in paths), "\n"]), encode)
+    names = "".join(f"{_shown(path)}\n" for path in paths)
+    return encode_mark(f"[left-{fence}]\n{_harmless(names, fence)}\n", encode)
+
+
+def tree_of(paths: Sequence[str], encode: Encode, *, fence: str, lines: int) -> Tokens:
+    """Tokens of the tree of documents; none where it may have no lines, or there is one document only."""
+    names = list(dict.fromkeys(_shown(path) for path in paths))
+    if len(names) < 2 or lines < 1:
+        return Tokens.join([])
+    return encode_mark(f"[tree-{fence}]\n{_harmless(tree(names, lines), fence)}\n", encode)
 
 
 def _parts(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | None) -> Iterator[tuple[Tokens, int, int]]:
@@ -149,7 +174,17 @@ def _key(document: Document, fence: str) -> str:
 
 def _shown(path: str) -> str:
     """A path or page label on one line, with nothing in it that ends a mark."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path).replace("]", "\\]")
+    plain = path if path.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+    return plain.replace("]", "\\]")
+
+
+def _harmless(text: str, fence: str) -> str:
+    """Text of our own that holds names, with every beginning of a mark in it broken."""
+    return _mark(fence).sub(lambda found: f"[{BREAK}{found.group()[1:]}", text) if fence in text else text
+
+
+def _mark(fence: str) -> re.Pattern[str]:
+    return re.compile(rf"\[(?:{MARKS})-{re.escape(fence)}")
 
 
 def _body(excerpt: Excerpt, encode: Encode, fence: str) -> Tokens:
@@ -171,7 +206,7 @@ def _text(text: str, start: int, end: int, encode: Encode, fence: str) -> Tokens
     if fence not in part:
         return encode_text(part, encode, shift=start)
     # where the breaks go: behind each opening bracket, as characters of the unbroken text
-    cuts = np.asarray([found.start() + 1 for found in re.finditer(rf"\[(?:{MARKS})-{re.escape(fence)}", part)])
+    cuts = np.asarray([found.start() + 1 for found in _mark(fence).finditer(part)])
     if not len(cuts):
         return encode_text(part, encode, shift=start)
     pieces = [part[a:b] for a, b in itertools.pairwise([0, *cuts.tolist(), len(part)])]

@@ -27,6 +27,7 @@ from app.remote.wire import BrokeOff, RemoteError, Wire, until_cancelled
 from engine.events import CancelToken
 from engine.frame import Message
 from engine.sampling import Sampling
+from ingest import tree_lines
 
 if TYPE_CHECKING:
     from app.collection import Collection
@@ -112,7 +113,7 @@ class Generator:
             raise NotAnswerable("Log probabilities are told by the local model only, not by another engine.")
         texts: Any = _Texts(self.characters)
         room = sampling.max_new_tokens * CHARACTERS
-        prepared = Planning(collection, texts).prepare(question, mode, history, room)
+        prepared = Planning(collection, texts, tree=_lines).prepare(question, mode, history, room)
         body = self._body(prepared, question, history, sampling)
         return until_cancelled(lambda: self._answer(body, prepared, question, emit), cancel)
 
@@ -193,6 +194,10 @@ class _Texts:
     def frame(self, messages: Sequence[Message], *, system: str) -> tuple[list[int], list[int]]:
         """How long what stands before and behind the corpus is."""
         return [0] * len(system), [0] * sum(len(m.content) for m in messages)
+
+
+def _lines(characters: int) -> int:
+    return tree_lines(characters // CHARACTERS)
 
 
 def _counts(usage: dict[str, Any] | None) -> tuple[int, int]:

@@ -166,9 +166,11 @@ def plan(
             ]
             print_table(("document", "tokens", "goes in", "takes now", "s if whole", "KV MB if whole", "why"), rows)
         out.print(f"Mode {made.mode}: {made.reason}", markup=False)
+        of_tree = f" and {made.tree_tokens:,} of their tree" if made.tree_tokens else ""
         seconds = "not measured yet" if made.prefill_seconds is None else f"about {made.prefill_seconds:.1f} s"
         out.print(
-            f"{made.corpus_tokens:,} tokens, window {made.window:,}, answers well up to {made.effective_window:,}; "
+            f"{made.corpus_tokens:,} tokens{of_tree}, window {made.window:,}, "
+            f"answers well up to {made.effective_window:,}; "
             f"{made.cached_tokens:,} in the session store; reading the rest: {seconds}; "
             f"KV {made.kv_bytes / 1e6:,.0f} MB",
             markup=False,

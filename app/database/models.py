@@ -135,7 +135,10 @@ class RuleRow(Base):
 
 
 class SnapshotRow(Base):
-    """What an answer was made from; its parts follow in `position` order, `listed` are names of what was left out."""
+    """What an answer was made from; its parts follow in `position` order, `listed` are names of what was left out.
+
+    `tree_lines` is how many lines the tree of what was read was allowed (0: there was none).
+    """
 
     __tablename__ = "snapshot"
     __table_args__ = (UniqueConstraint("collection_id", "hash"),)
@@ -145,6 +148,7 @@ class SnapshotRow(Base):
     mode: Mapped[str]
     digest: Mapped[str]
     listed: Mapped[list[str]] = mapped_column(JSON)
+    tree_lines: Mapped[int] = mapped_column(default=0)
     created: Mapped[datetime] = mapped_column(default=_now)
     parts: Mapped[list[SnapshotPartRow]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, order_by="SnapshotPartRow.position"

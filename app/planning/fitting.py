@@ -29,8 +29,13 @@ LAST = re.compile(
     r"|(?:^|/)(?:test_[^/]*|[^/]*_test\.\w+|[^/]*\.lock|package-lock\.json|[^/]*\.min\.\w+|[^/]*_pb2\.\w+|[^/]*\.svg)$"
 )
 
+ROUNDS = 3
+"""Times that documents are chosen, each with as much less room as the last choice's tree was too large."""
+
 Count = Callable[[Excerpt], int]
 """Tokens that an excerpt takes in the prompt."""
+Tree = Callable[[Sequence[str], int], int]
+"""Tokens of the tree of these paths, whose documents take so many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,34 @@ def fit(
     room: int,
     count: Count,
     name: Callable[[str], int],
+    tree: Tree,
 ) -> Fitted:
-    """Fill `room` tokens; `name` says what naming a path takes. Pinned documents go in even beyond the room."""
+    """Fill `room` tokens; `name` says what naming a path takes. Pinned documents go in even beyond the room.
+
+    The tree of what is read has its place in the room, and how long it is depends on what is: where it turns out longer
+    than was left for it, documents are chosen again.
+    """
     parts = {part.document.path: part for part in whole(documents)}
     sizes = {path: count(part) for path, part in parts.items()}
+    left = room - tree(list(parts), room)
+    for _ in range(ROUNDS):
+        made = _fit(parts, sizes, pinned, left, count, name)
+        taken = sum(made.tokens.values())
+        over = taken + tree([part.document.path for part in made.excerpts], taken) - room
+        if over <= 0:
+            break
+        left -= over
+    return made
+
+
+def _fit(
+    parts: Mapping[str, Excerpt],
+    sizes: Mapping[str, int],
+    pinned: Collection[str],
+    room: int,
+    count: Count,
+    name: Callable[[str], int],
+) -> Fitted:
     order = sorted(parts, key=lambda path: (_role(path), path.count("/"), sizes[path], path.encode()))
     names = _names([path for path in order if path not in pinned], int(NAMES * room), name)
     space = _Room(room - sum(names.values()))

@@ -12,6 +12,7 @@ from app.answering.answer import Mode
 from app.planning.reasons import Reason, reason
 from app.search.search import Hit
 from ingest import Document, Encode, Excerpt, passages
+from ingest.tree import tree
 
 ModeChoice = Literal["auto", "whole", "packed"]
 MARK_TOKENS = 24
@@ -67,6 +68,8 @@ class Plan:
     history_tokens: int = 0
     reserve_tokens: int = 0
     """For the answer."""
+    tree_tokens: int = 0
+    """Of the list of what is read, behind the documents; part of `read_tokens`, not of `corpus_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,10 @@ class Budget:
     spoken_for: int
 
 
-def choose_mode(corpus_tokens: int, budget: Budget, wanted: ModeChoice) -> tuple[Mode, Reason]:
+def choose_mode(corpus_tokens: int, tree_tokens: int, budget: Budget, wanted: ModeChoice) -> tuple[Mode, Reason]:
     """The mode and its reason; whether a forced whole fits the window is the engine's to say."""
-    effective, fits = budget.effective_window, corpus_tokens + budget.spoken_for <= budget.effective_window
+    effective = budget.effective_window
+    fits = corpus_tokens + tree_tokens + budget.spoken_for <= effective
     if wanted == "whole":
         code = "whole_as_asked" if fits else "whole_beyond"
         return "whole", reason(code, corpus=corpus_tokens, effective=effective)
@@ -132,19 +136,28 @@ def choose_passages(documents: Sequence[Document], hits: Sequence[Hit], encode: 
         hits = [Hit(d.path, 0, d.line_start(min(40, d.line_count + 1))) for d in documents]
     surround = _Units(CHARACTERS * min(UNIT, room // UNITS))
     chosen: dict[Hit, None] = {}
+    named: set[str] = set()
     for hit in hits:
         document = by_path.get(hit.path)
         if document is None:
             continue
+        mark = len(encode(hit.path)[0]) + MARK_TOKENS
+        line = 0 if hit.path in named else tree_share(hit.path, encode)
         for wanted in (surround.of(document, hit), hit):
-            cost = len(encode(document.text[wanted.start : wanted.end])[0]) + len(encode(hit.path)[0]) + MARK_TOKENS
+            cost = len(encode(document.text[wanted.start : wanted.end])[0]) + mark + line
             if wanted in chosen:
                 break
             if cost <= room:
                 chosen[wanted] = None
+                named.add(hit.path)
                 room -= cost
                 break
     return _merge(list(chosen), by_path)
+
+
+def tree_share(path: str, encode: Encode) -> int:
+    """The most tokens that a document adds to the tree of what is read: its line and those of its folders."""
+    return len(encode(tree([path], len(path)))[0])
 
 
 class _Units:

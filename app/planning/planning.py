@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
 from app.answering.answer import Mode, Turn
@@ -18,16 +19,18 @@ from app.planning.planner import (
     Share,
     choose_mode,
     choose_passages,
+    tree_share,
 )
 from app.planning.reasons import Reason, reason
 from app.planning.rules import Ruling
+from app.planning.selection import Selection
 from app.planning.snapshots import snapshot_hash
 from app.search.search import Hit, fuse
 from app.shelf import SEARCHED
 from engine.engine import Engine
 from engine.errors import DoesNotFit
 from engine.prefill import chunk_spans
-from ingest import Document, Excerpt, PackedPrompt, count_tokens, listing, pack, whole
+from ingest import Document, Excerpt, PackedPrompt, TreeLines, count_tokens, listing, pack, tree_lines, tree_of, whole
 
 if TYPE_CHECKING:
     from app.collection import Collection
@@ -36,19 +39,6 @@ SLACK = 0.02
 """Share of the window that a core set leaves free, beside the room for the question."""
 QUESTION = 192
 """Tokens that a core set leaves for a question: what it holds must not depend on which one is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What goes into the prompt, in which mode and why; and per path what became of it, its tokens, and why."""
-
-    mode: Mode
-    reason: Reason
-    excerpts: list[Excerpt]
-    listed: list[str]
-    shares: dict[str, Share]
-    tokens: dict[str, int]
-    why: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +63,10 @@ class Prepared:
 class Planning:
     """Plans over the documents of one collection as they are now."""
 
-    def __init__(self, collection: Collection, engine: Engine) -> None:
-        self._collection, self._engine, self._fence = collection, engine, collection.fence
-        self._cache = collection.token_cache(engine)
+    def __init__(self, collection: Collection, engine: Engine, *, tree: TreeLines = tree_lines) -> None:
+        """`tree` says how many lines the tree of what is read may take."""
+        self._collection, self._engine, self._fence, self._lines = collection, engine, collection.fence, tree
+        self._cache, self._encode = collection.token_cache(engine), engine.model.encode_with_offsets
         everything = _texts(collection)
         self._ruling: Ruling = collection.rules_of(d.path for d in everything)
         self._all = everything
@@ -91,17 +82,17 @@ class Planning:
         alone = self._collection.frame(engine, "", ())[1] if history else tail
         budget = self._budget(head, tail, max_new_tokens)
         made = self._select("", mode, budget)
-        corpus, read = sum(self._sizes.values()), min(sum(made.tokens.values()), budget.window)
-        cached, name = 0, None
+        corpus = sum(self._sizes.values())
+        cached, name, tree = 0, None, 0
         if made.mode == "whole":
             packed = self._pack(made)
             prefix = [*head, *packed.token_ids.tolist()]
-            read, name = len(packed.token_ids), snapshot_hash(made.excerpts, made.listed, self._fence)
+            read, name, tree = len(packed.token_ids), self._named(made, packed), packed.tree_tokens
             if engine.store is not None:
                 spans = chunk_spans(len(prefix), engine.chunk_tokens)
                 cached = engine.store.longest_prefix(engine.namespace, prefix, spans).tokens
         else:
-            read = min(corpus, budget.packed_window - budget.spoken_for)
+            read = min(corpus + self._tree, budget.packed_window - budget.spoken_for)
         rate = self._collection.library.measured_rate(engine.model.name)
         each = engine.model.fingerprint.kv_bytes_per_token
         return Plan(
@@ -120,24 +111,24 @@ class Planning:
             len(head) + len(alone),
             len(tail) - len(alone),
             budget.spoken_for - len(head) - len(tail),
+            tree,
         )
 
     def prepare(self, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None) -> Prepared:
         """The prompt for a question: mode chosen, corpus packed."""
         head, tail = self._collection.frame(self._engine, question, history)
         made = self._select(question, mode, self._budget(head, tail, max_new_tokens))
-        name = snapshot_hash(made.excerpts, made.listed, self._fence)
-        return Prepared(
-            made.mode, made.reason, self._pack(made), head, tail, tuple(made.excerpts), tuple(made.listed), name
-        )
+        packed, mode, reason = self._pack(made), made.mode, made.reason
+        name = self._named(made, packed)
+        return Prepared(mode, reason, packed, head, tail, tuple(made.excerpts), tuple(made.listed), name)
 
     def _select(self, question: str, mode: ModeChoice, budget: Budget) -> Selection:
         corpus = sum(self._sizes.values())
-        chosen, because = choose_mode(corpus, budget, mode)
+        chosen, because = choose_mode(corpus, self._tree, budget, mode)
         if chosen == "packed":
             return self._passages(question, because, budget)
         room = self._core_room()
-        return self._everything(because) if corpus <= room else self._core(room)
+        return self._everything(because) if corpus + self._tree <= room else self._core(room)
 
     def _everything(self, because: Reason) -> Selection:
         parts = whole(self._documents)
@@ -148,7 +139,8 @@ class Planning:
 
     def _core(self, room: int) -> Selection:
         """What of a corpus beyond the window goes in; where nothing does, all of it, for the engine to refuse."""
-        made = fit(self._documents, self._ruling.pinned, room=room, count=self._count, name=self._name)
+        pinned, measure = self._ruling.pinned, self._tree_of
+        made = fit(self._documents, pinned, room=room, count=self._count, name=self._name, tree=measure)
         if not made.excerpts:
             return self._everything(reason("whole_no_room"))
         counts = Counter(made.levels.values())
@@ -168,13 +160,14 @@ class Planning:
         hits = self._search(question) if question else []
         left = budget.packed_window - budget.spoken_for
         pinned: list[Excerpt] = []
-        for document in self._documents:
-            if document.path in self._ruling.pinned and self._sizes[document.path] <= left:
+        for document in (d for d in self._documents if d.path in self._ruling.pinned):
+            size = self._sizes[document.path] + tree_share(document.path, self._encode)
+            if size <= left:
                 pinned.append(Excerpt.whole(document))
-                left -= self._sizes[document.path]
+                left -= size
         core = {part.document.path for part in pinned}
         rest = [d for d in self._documents if d.path not in core]
-        picked = choose_passages(rest, hits, self._engine.model.encode_with_offsets, room=left)
+        picked = choose_passages(rest, hits, self._encode, room=left)
         shares: dict[str, Share] = {d.path: "whole" if d.path in core else "per question" for d in self._documents}
         why = dict.fromkeys(shares, "only passages that share words with the question are read")
         for path, rule in self._ruling.pinned.items():
@@ -203,14 +196,26 @@ class Planning:
         return PlannedDocument(path, size, share, made.tokens.get(path, 0), seconds, size * each, why)
 
     def _pack(self, made: Selection) -> PackedPrompt:
-        encode = self._engine.model.encode_with_offsets
-        return pack(made.excerpts, encode, fence=self._fence, cache=self._cache, listed=made.listed)
+        kept, lines = self._cache, self._lines
+        return pack(made.excerpts, self._encode, fence=self._fence, cache=kept, listed=made.listed, tree=lines)
+
+    @cached_property
+    def _tree(self) -> int:
+        """Tokens of the tree where all documents are read; 0 where they cannot be, for then it plays no part."""
+        corpus = sum(self._sizes.values())
+        return self._tree_of(list(self._sizes), corpus) if corpus <= self._engine.model.window else 0
+
+    def _tree_of(self, paths: Sequence[str], tokens: int) -> int:
+        return len(tree_of(paths, self._encode, fence=self._fence, lines=self._lines(tokens)))
+
+    def _named(self, made: Selection, packed: PackedPrompt) -> str:
+        return snapshot_hash(made.excerpts, made.listed, self._fence, packed.tree_lines)
 
     def _count(self, part: Excerpt) -> int:
-        return count_tokens(part, self._engine.model.encode_with_offsets, fence=self._fence, cache=self._cache)
+        return count_tokens(part, self._encode, fence=self._fence, cache=self._cache)
 
     def _name(self, path: str) -> int:
-        return len(listing([path], self._engine.model.encode_with_offsets, fence=self._fence))
+        return len(listing([path], self._encode, fence=self._fence))
 
     def _budget(self, head: list[int], tail: list[int], max_new_tokens: int | None) -> Budget:
         reserve = max_new_tokens or self._collection.library.settings.max_new_tokens

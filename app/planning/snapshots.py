@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker, undefer
 from app.answering.answer import Mode
 from app.database.models import CollectionRow, DocumentRow, OldTextRow, SnapshotPartRow, SnapshotRow
 from app.errors import NoSuchSnapshot, SnapshotIncomplete
-from ingest import Document, Excerpt, PackedPrompt, Page, Verdict, pack
+from ingest import Document, Encode, Excerpt, PackedPrompt, Page, Verdict, pack
 
 KEPT = 1000
 """Snapshots of a collection that are remembered, the newest."""
@@ -37,7 +37,10 @@ class SnapshotInfo:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was packed: excerpts in order, names of what was left out, the fence; `digest` is that of the tokens."""
+    """What was packed: excerpts in order, names of what was left out, the fence, lines that the tree was allowed.
+
+    `digest` is that of the tokens.
+    """
 
     hash: str
     mode: Mode
@@ -46,11 +49,16 @@ class Snapshot:
     created: datetime
     excerpts: tuple[Excerpt, ...]
     listed: tuple[str, ...]
+    tree_lines: int
+
+    def packed(self, encode: Encode) -> PackedPrompt:
+        """The prompt again, its corpus to the byte."""
+        return pack(self.excerpts, encode, fence=self.fence, listed=self.listed, tree=lambda _: self.tree_lines)
 
     @property
     def text(self) -> str:
         """The packed prompt as text, to the byte as the model's tokenizer was given it."""
-        return "".join(map(chr, pack(self.excerpts, _characters, fence=self.fence, listed=self.listed).token_ids))
+        return "".join(map(chr, self.packed(_characters).token_ids))
 
 
 def digest_of(document: Document) -> str:
@@ -58,10 +66,11 @@ def digest_of(document: Document) -> str:
     return _digest(document.text, [[p.index, p.label, p.start, p.end] for p in document.pages])
 
 
-def snapshot_hash(excerpts: Sequence[Excerpt], listed: Sequence[str], fence: str) -> str:
-    """Names what is packed, whatever the tokenizer."""
+def snapshot_hash(excerpts: Sequence[Excerpt], listed: Sequence[str], fence: str, tree_lines: int) -> str:
+    """Names what is packed, whatever the tokenizer; one that has no tree as it was named before there were trees."""
     parts = [(e.document.path, digest_of(e.document), e.start, e.end, e.same_as, e.pieces) for e in excerpts]
-    return hashlib.sha256(json.dumps([fence, parts, list(listed)]).encode()).hexdigest()[:16]
+    named = [fence, parts, list(listed), *([tree_lines] if tree_lines else [])]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
 
 
 class Snapshots:
@@ -79,7 +88,14 @@ class Snapshots:
             mine = SnapshotRow.collection_id == collection
             if db.scalar(select(SnapshotRow.id).where(mine, SnapshotRow.hash == name)) is not None:
                 return
-            row = SnapshotRow(collection_id=collection, hash=name, mode=mode, digest=packed.digest, listed=list(listed))
+            row = SnapshotRow(
+                collection_id=collection,
+                hash=name,
+                mode=mode,
+                digest=packed.digest,
+                listed=list(listed),
+                tree_lines=packed.tree_lines,
+            )
             row.parts = [_part(position, excerpt) for position, excerpt in enumerate(excerpts)]
             db.add(row)
             db.flush()
@@ -116,7 +132,9 @@ class Snapshots:
             ]
             mode: Mode = row.mode  # type: ignore[assignment]
             created = row.created.replace(tzinfo=UTC)
-            return Snapshot(name, mode, row.digest, self._fence, created, tuple(excerpts), tuple(row.listed))
+            return Snapshot(
+                name, mode, row.digest, self._fence, created, tuple(excerpts), tuple(row.listed), row.tree_lines
+            )
 
 
 class _Texts:

@@ -10,11 +10,11 @@ import pytest
 from app.collection import Collection
 from app.errors import EmptyCollection, NoSuchSnapshot, NotARule, SnapshotIncomplete
 from app.library import Library
-from app.planning.planner import Branch, Plan, PlannedDocument, branches, choose_passages
+from app.planning.planner import Branch, Budget, Plan, PlannedDocument, branches, choose_mode, choose_passages
 from app.search.search import Hit
 from app.watch.watch import Watcher
 from engine.model import LanguageModel
-from ingest import Document, Verdict, pack
+from ingest import Document, Verdict
 
 PROSE = "The ferry leaves at nine and the lamp is lit at dusk. "
 
@@ -58,6 +58,9 @@ def test_a_corpus_beyond_the_window_is_read_as_far_as_it_goes_and_each_document_
     assert 0 < outlined.prompt_tokens < outlined.tokens
     assert "declarations" in outlined.why
     assert plan.kv_bytes < sum(d.kv_bytes for d in plan.documents)
+    assert plan.tree_tokens > 0
+    assert taken + plan.tree_tokens <= plan.window - plan.system_tokens - plan.reserve_tokens
+    assert plan.read_tokens == len(code.prepare(code.library.engine, "", "whole", (), None).packed.token_ids)
     assert plan.snapshot == code.plan(mode="whole").snapshot
     assert code.plan().mode == "packed"
     assert code.plan().snapshot is None
@@ -70,6 +73,36 @@ def test_the_core_does_not_depend_on_the_question(code: Collection) -> None:
     assert first.snapshot == second.snapshot
     assert "r/notes.txt" in first.listed
     assert any(entry.document_path == "r/README.md" for entry in first.packed.entries)
+
+
+def test_the_tree_of_the_documents_is_counted_to_the_token(library: Library) -> None:
+    collection = library.collection("n")
+    collection.add_bytes("a.txt", b"The lamp is lit at dusk.")
+    alone = collection.plan()
+    assert (alone.tree_tokens, alone.read_tokens) == (0, alone.corpus_tokens)
+    collection.add_bytes("b/c.txt", b"The ferry leaves at nine.")
+    plan = collection.plan()
+    engine = library.engine
+    prepared = collection.prepare(engine, "When?", "auto", (), 4)
+    told = engine.model.decode(prepared.packed.token_ids.tolist())
+    assert told.endswith(f"[tree-{collection.fence}]\na.txt\nb/\n c.txt\n\n")
+    assert plan.tree_tokens == len(engine.model.encode(told[told.index("[tree-") :]))
+    assert plan.read_tokens == plan.corpus_tokens + plan.tree_tokens == len(prepared.packed.token_ids)
+    exact = Budget(plan.window, plan.read_tokens + 9, plan.window, 9)
+    assert choose_mode(plan.corpus_tokens, plan.tree_tokens, exact, "auto")[0] == "whole"
+    less = Budget(plan.window, plan.read_tokens + 8, plan.window, 9)
+    assert choose_mode(plan.corpus_tokens, plan.tree_tokens, less, "auto")[0] == "packed"
+
+
+def test_passages_are_named_in_their_tree_within_their_room(code: Collection) -> None:
+    engine = code.library.engine
+    packed = code.prepare(engine, "How does the decoder scan a string of JSON?", "packed", (), 16).packed
+    named = engine.model.decode(packed.token_ids[-packed.tree_tokens :].tolist()).strip().splitlines()
+    read = {entry.document_path for entry in packed.entries}
+    assert named == [f"[tree-{code.fence}]", "r/", *sorted(f" {path[2:]}" for path in read if path.count("/") == 1)]
+    assert len(read) > 1
+    head, tail = code.frame(engine, "How does the decoder scan a string of JSON?", ())
+    assert len(packed.token_ids) + len(head) + len(tail) + 16 <= engine.model.packed_window
 
 
 def test_pins_come_before_all_others_and_exclusions_stay_out(code: Collection) -> None:
@@ -120,7 +153,8 @@ def test_a_snapshot_gives_the_same_bytes_after_every_document_changed(library: L
     assert watcher.reconcile().read == 2
     assert collection.plan().snapshot != name
     kept = collection.snapshot(name)
-    again = pack(kept.excerpts, engine.model.encode_with_offsets, fence=kept.fence, listed=kept.listed)
+    again = kept.packed(engine.model.encode_with_offsets)
+    assert "[tree-" in text
     assert again.token_ids.tolist() == before.token_ids.tolist()
     assert again.digest == kept.digest == before.digest
     assert kept.text == text
