@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -43,3 +44,8 @@ def device_name(device: torch.device) -> str:
     except OSError:
         pass  # not Linux
     return f"{model}, {torch.get_num_threads()} threads"
+
+
+def load_average() -> float | None:
+    """How many processes wanted a core in the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

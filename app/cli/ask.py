@@ -78,8 +78,15 @@ def tell(collection: Collection, question: str, mode: ModeChoice = "auto", max_n
     sys.stdout.write("\n")
     sys.stdout.flush()
     assert stream.answer is not None
-    for number, citation in enumerate(stream.answer.citations, 1):
-        quote = " ".join(citation.quote.split())
-        out.print(f'  [{number}] {citation.place} ({citation.state}): "{quote}"', markup=False)
+    for line in cited(stream.answer):
+        out.print(line, markup=False)
     err.print(f"{stream.answer.notice}\n{stream.answer.stats.line}", style="dim", markup=False)
     return stream.answer
+
+
+def cited(answer: Answer) -> list[str]:
+    """A line for each citation."""
+    return [
+        f'  [{number}] {citation.place} ({citation.state}): "{" ".join(citation.quote.split())}"'
+        for number, citation in enumerate(answer.citations, 1)
+    ]

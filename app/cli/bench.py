@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from engine.bench.cases import Row
 
 TOKENS, ROUNDS, POLICIES = "1024,4096", 3, "auto:minimum=1024"
-QUICK_TOKENS, QUICK_ROUNDS, QUICK_POLICIES = "1024", 2, ""
-"""What --quick measures where nothing else is said: under two minutes on two cores."""
+QUICK_TOKENS, QUICK_ROUNDS, QUICK_POLICIES = "512", 2, ""
+"""What --quick measures where nothing else is said."""
+QUESTIONS, QUICK_QUESTIONS, QUICK_SECONDS = 8, 4, 12.0
+"""With --quick no round of a case begins after so many seconds: under two minutes on two cores."""
 HEAD = ("what", "engine", "tokens", "seconds", "rate", "of the machine's limit", "beside")
 
 
@@ -26,7 +28,7 @@ def bench(
     rounds: Annotated[
         int | None, typer.Option(min=1, help=f"Rounds that count; one before them warms up [{ROUNDS}].")
     ] = None,
-    questions: Annotated[int, typer.Option(min=2, help="Questions answered together.")] = 8,
+    questions: Annotated[int | None, typer.Option(min=2, help=f"Questions answered together [{QUESTIONS}].")] = None,
     policies: Annotated[
         str | None, typer.Option(help=f"Read with these too, between commas; dense always [{POLICIES}].")
     ] = None,
@@ -35,7 +37,7 @@ def bench(
         typer.Option(help="The model for llama.cpp, where llama-cpp-python is installed.", exists=True, dir_okay=False),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="One short prompt, two rounds, nothing to compile: under two minutes.")
+        bool, typer.Option("--quick", help="One short prompt, few rounds, nothing to compile: under two minutes.")
     ] = False,
     as_json: JsonOption = False,
     to: Annotated[Path | None, typer.Option("--out", help="Keep the figures as JSON in this file.")] = None,
@@ -53,7 +55,9 @@ def bench(
         raise fail(f"--tokens takes numbers between commas, not '{tokens}'.", 2) from None
     if min(lengths) < 64:
         raise fail("--tokens begins at 64.", 2)
-    plan = Plan(lengths, rounds or usual[1], questions, tuple(split_variants(policies)), gguf, quick)
+    questions = questions or (QUICK_QUESTIONS if quick else QUESTIONS)
+    seconds = QUICK_SECONDS if quick else None
+    plan = Plan(lengths, rounds or usual[1], questions, tuple(split_variants(policies)), gguf, quick, seconds)
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model
         found = run(loaded, plan, counted(show))
@@ -84,6 +88,8 @@ def show_bench(found: Bench) -> None:
         f"({roof.how}).\n{found.meaning}",
         markup=False,
     )
+    for who, why in found.missing.items():
+        out.print(f"Not measured: {who} ({why}).", markup=False)
 
 
 def cells(row: Row) -> tuple[str, ...]:

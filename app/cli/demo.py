@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from app.cli.ask import tell
+import typer
+
+from app.cli.ask import cited, tell
 from app.cli.console import fail, library, out, progress
+
+if TYPE_CHECKING:
+    from app.library import Library
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 CODE = "json"
@@ -20,7 +27,9 @@ QUESTIONS = (
 SOONER = 5.0
 
 
-def demo() -> None:
+def demo(
+    to: Annotated[Path | None, typer.Option("--out", help="Keep what was printed as JSON in this file.")] = None,
+) -> None:
     """Load the samples and Python's own json package, ask three questions, show where the answers come from."""
     with library() as mine:
         settings = mine.settings
@@ -28,10 +37,10 @@ def demo() -> None:
         home = Path(folder)
         (settings.home / "models").mkdir(parents=True, exist_ok=True)
         (home / "models").symlink_to(settings.home / "models")
-        _run(home)
+        _run(home, to)
 
 
-def _run(home: Path) -> None:
+def _run(home: Path, to: Path | None) -> None:
     from app.library import Library
     from app.settings import Settings
 
@@ -44,20 +53,36 @@ def _run(home: Path) -> None:
             out.print(f"Collection '{name}': {', '.join(d.path for d in report.loaded)}", markup=False)
         with progress() as show:
             lib.load_engine(show)
-        times, wrong = [], []
+        times, wrong, rows = [], [], []
         for name, question, fact in QUESTIONS:
-            out.print(f"\n[bold]{question}[/bold] (asked of '{name}')")
+            asked = f"{question} (asked of '{name}')"
+            out.print(f"\n{asked}", style="bold", markup=False)
             answer = tell(lib.collection(name), question)
+            rows.append([asked, answer.text, *cited(answer), answer.notice, answer.stats.line])
             times.append(answer.stats.ttft_s)
             if fact not in answer.text:
                 wrong.append(question)
         ratio = times[0] / times[1]
-        out.print(
-            f"\nThe second question over 'samples' started after {times[1]:.2f} s, the first after {times[0]:.2f} s: "
-            f"{ratio:.1f} times sooner, because its KV states came from the session store.",
-            markup=False,
+        rows.append(
+            [
+                f"The second question over 'samples' started after {times[1]:.2f} s, the first after {times[0]:.2f} s: "
+                f"{ratio:.1f} times sooner, because its KV states came from the session store."
+            ]
         )
+        out.print(f"\n{rows[-1][0]}", markup=False)
+        if to:
+            _keep(to, lib, rows)
         if wrong:
             raise fail(f"Not answered as expected: {'; '.join(wrong)}")
         if ratio < SOONER:
             raise fail(f"The second question should start at least {SOONER:g} times sooner.")
+
+
+def _keep(to: Path, lib: Library, printed: list[list[str]]) -> None:
+    from engine.evaluation.evaluate import versions
+    from engine.hardware import device_name, load_average
+
+    model = lib.engine.model
+    about: dict[str, Any] = {"model": model.name, "device": device_name(model.device), **versions()}
+    about |= {"load": [load_average()], "command": "omnibus demo --out FILE"}
+    to.write_text(json.dumps({"environment": about, "rows": printed}, indent=1) + "\n", encoding="utf-8")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Measure answers, policies and the effective window of a model.")
 
 QUICK_SUITES, QUICK_LENGTHS = ["needle#1", "needle#3", "passkey", "perplexity/prose"], [512, 1024]
-"""What --quick asks: a few minutes without a GPU."""
+QUICK_MINUTES = 4.0
+"""What --quick asks, and when it begins no other question: under five minutes without a GPU."""
 
 
 @app.callback(invoke_without_command=True)
@@ -40,7 +41,7 @@ def evaluate(
     longest: Annotated[
         int | None, typer.Option(min=1, help="With --file: leave out longer samples [the model's window].")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A few questions: minutes without a GPU.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A few questions: under five minutes without a GPU.")] = False,
     suites: Annotated[str, typer.Option(help="Suites, between commas.")] = "needle,facts,passkey,key_value,perplexity",
     lengths: Annotated[str, typer.Option(help="Prompt lengths in tokens, between commas.")] = "1024,2048",
     policies: Annotated[
@@ -69,7 +70,7 @@ def evaluate(
         raise fail(f"--lengths takes numbers between commas, not '{lengths}'.", 2) from None
     asked = suites.split(",")
     if quick:
-        asked, counts = QUICK_SUITES, QUICK_LENGTHS
+        asked, counts, minutes = QUICK_SUITES, QUICK_LENGTHS, minutes or QUICK_MINUTES
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model
         plan = Plan(tuple(asked), tuple(counts), tuple(split_variants(policies)), rounds, seed, minutes)
@@ -84,6 +85,8 @@ def evaluate(
             )
         table = write_report(result, to, command)
     out.print(table, markup=False)
+    if not result.complete:
+        out.print("\nTime was up before every question was asked; the same command goes on where it stopped.")
     out.print(f"\n{meaning(result.rows)}\nThe whole report: {to / 'report.html'}", markup=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from engine.bench.roof import Roof, measure_roof
 from engine.crossover import border
 from engine.evaluation.evaluate import versions
 from engine.evaluation.texts import MODULES, source
-from engine.hardware import device_name
+from engine.hardware import device_name, load_average
 from engine.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.policies.base import Policy
@@ -28,7 +27,10 @@ SPARE = 64
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure: prompt lengths in tokens, rounds that count, questions of the batch, policies beside dense."""
+    """What to measure: prompt lengths in tokens, rounds that count, questions of the batch, policies beside dense.
+
+    No round of a case begins when its `seconds` are over.
+    """
 
     tokens: tuple[int, ...] = (1024, 4096)
     rounds: int = 3
@@ -36,6 +38,7 @@ class Plan:
     policies: tuple[str, ...] = ("auto:minimum=1024",)
     gguf: Path | None = None
     quick: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def bench(model: LanguageModel, plan: Plan, on_run: OnRun = lambda what, done, t
     text = prompt_ids(model, longest) if longest <= most else []
     if len(text) < longest:
         raise TooLong(longest, min(most, len(text) or most))
-    before = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    before = load_average()
     kind = model.device.type
     sparse = {name: policy_by_name(name, model.config, kind, border(model.home, model)) for name in plan.policies}
     roof = measure_roof(model.device, model.dtype)
@@ -76,12 +79,11 @@ def bench(model: LanguageModel, plan: Plan, on_run: OnRun = lambda what, done, t
         prompt = Prompt(model, text[:tokens], plan.gguf, plan.quick)
         others, missing = rivals(prompt)
         tell = _Told(on_run, _runs(plan, sparse, others), place, len(plan.tokens))
-        cases = Cases(prompt, roof, plan.rounds, others, sparse, tell)
+        cases = Cases(prompt, roof, plan.rounds, others, sparse, tell, plan.seconds)
         rows += [*cases.prefill(), *cases.decode(), *cases.restore(), *cases.batch(plan.questions)]
-    after = os.getloadavg()[0] if before is not None else None
     about = {
         "model": model.name, "dtype": model.fingerprint.dtype, "device": device_name(model.device),
-        "load": [before, after], "rounds": plan.rounds, "questions": plan.questions, **versions(),
+        "load": [before, load_average()], "rounds": plan.rounds, "questions": plan.questions, **versions(),
     }  # fmt: skip
     return Bench(about, roof, rows, missing)
 
@@ -110,8 +112,8 @@ def meaning(found: Bench) -> str:
         f"{many.times:.1f} times sooner together than one by one."
     ]
     said += [f"{who}: {_beside(rows, who)}." for who in dict.fromkeys(r.who for r in rows) if who != OURS]
-    if found.missing:
-        said.append(f"Not measured: {'; '.join(f'{who} ({why})' for who, why in found.missing.items())}.")
+    if (least := min(row.rounds for row in found.rows)) < found.about["rounds"]:
+        said.append(f"The machine was slow: time was up after {least} of {found.about['rounds']} rounds.")
     return " ".join(said)
 
 

@@ -29,7 +29,8 @@ OnRun = Callable[[str], None]
 class Row:
     """`rate` is tokens (batch: answers) a second from the median of the rounds; `share` the part of that time that the
     machine's own rates need for it, by `bound`. `times` is how many times as long this took as our own (restore: as
-    long as it takes to read the tokens anew; batch: one question after another), the median of pairs."""
+    long as it takes to read the tokens anew; batch: one question after another), the median of pairs. `rounds` are
+    those that the time was enough for."""
 
     what: str
     who: str
@@ -39,6 +40,7 @@ class Row:
     share: float
     bound: Bound
     times: float
+    rounds: int
 
 
 class Cases:
@@ -52,10 +54,12 @@ class Cases:
         others: Mapping[str, Rival],
         sparse: Mapping[str, Policy],
         on_run: OnRun,
+        seconds: float | None = None,
     ) -> None:
-        """`sparse` are the policies to read with beside dense attention, by what they are called."""
+        """`sparse` are the policies to read with beside dense attention, by what they are called; no round of a case
+        begins when its `seconds` are over."""
         self._model, self._ids, self._roof, self._rounds = prompt.model, list(prompt.ids), roof, rounds
-        self._others, self._sparse, self._on_run = others, sparse, on_run
+        self._others, self._sparse, self._on_run, self._seconds = others, sparse, on_run, seconds
 
     def prefill(self) -> Iterator[Row]:
         """Reading the prompt: every key, as the policy says, and by the others."""
@@ -130,15 +134,16 @@ class Cases:
         yield _beside(row, times(found["one by one"], found["together"]))
 
     def _turns(self, what: str, runs: dict[str, Run]) -> dict[str, list[float]]:
-        return in_turns(runs, self._rounds, lambda name: self._on_run(f"{what}, {name}"))
+        return in_turns(runs, self._rounds, lambda name: self._on_run(f"{what}, {name}"), seconds=self._seconds)
 
     def _rows(self, what: str, found: dict[str, list[float]], works: dict[str, Work], count: int) -> Iterator[Row]:
         for name, taken in found.items():
             seconds = statistics.median(taken)
             floor, bound = self._roof.floor(works[name])
             yield Row(
-                what, name, len(self._ids), seconds, count / seconds, floor / seconds, bound, times(taken, found[OURS])
-            )
+                what, name, len(self._ids), seconds, count / seconds, floor / seconds, bound,
+                times(taken, found[OURS]), len(taken),
+            )  # fmt: skip
 
 
 def steps(engine: Engine, context: Context, last: Sequence[int]) -> float:

@@ -166,7 +166,7 @@ def rivals(prompt: Prompt) -> tuple[dict[str, Rival], dict[str, str]]:
 
 def _require(module: str, package: str | None = None) -> None:
     if importlib.util.find_spec(module) is None:
-        raise NotHere(f"{package or module.replace('_', '-')} is not installed")
+        raise NotHere(f"not installed: pip install {package or module.replace('_', '-')}")
 
 
 def _transformers(prompt: Prompt, attention: str) -> Rival:

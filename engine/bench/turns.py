@@ -28,16 +28,26 @@ def settle(device: torch.device | None) -> None:
 
 
 def in_turns(
-    runs: Mapping[str, Run], rounds: int, on_run: Callable[[str], None] = lambda name: None
+    runs: Mapping[str, Run],
+    rounds: int,
+    on_run: Callable[[str], None] = lambda name: None,
+    *,
+    seconds: float | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds of each run in each round; a round before them warms up and does not count."""
+    """Seconds of each run in each round; a round before them warms up and does not count.
+
+    No round begins when `seconds` are over; where the first took them all, it is what counts.
+    """
     found: dict[str, list[float]] = {name: [] for name in runs}
+    began = time.perf_counter()
     for turn in range(rounds + 1):
+        if turn and seconds is not None and time.perf_counter() - began > seconds:
+            break
+        if turn == 1:
+            found = {name: [] for name in runs}
         for name, run in runs.items():
-            seconds = run()
+            found[name].append(run())
             on_run(name)
-            if turn:
-                found[name].append(seconds)
     return found
 
 

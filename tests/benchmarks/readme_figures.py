@@ -1,9 +1,15 @@
-"""Figures in the README's sentences, from the results."""
+"""Figures in the pages' sentences, from the results, from the model table, and from what the code assumes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
+from engine.crossover import SHORTEST
+from engine.default_model import NAME
+from engine.model import known_of
+from engine.policies.auto import LEVELS
+from engine.policies.by_name import ASSUMED
 from tests.benchmarks.results import Results
 
 K, M = 1024, 1024 * 1024
@@ -58,8 +64,9 @@ def questions(results: Results) -> str:
 
 
 def stored(results: Results) -> str:
-    """How long the prefill took whose KV the store's table is about."""
-    return f"{results.row('store', what='prefill, nothing saved')['seconds']:.0f} s"
+    """What the store's table is about, and how long its prefill took."""
+    seconds = results.row("store", what="prefill, nothing saved")["seconds"]
+    return f"{results.about('store')['tokens']:,} tokens of code, whose prefill took {seconds:.0f} s"
 
 
 def found(results: Results) -> str:
@@ -98,14 +105,84 @@ def restored(results: Results) -> str:
     )
 
 
+def known_items(results: Results) -> str:
+    """How many questions the table of searches is about."""
+    return f"{results.part('ingest', 'recall, learned')[0]['questions']} questions"
+
+
+def demo(results: Results) -> str:
+    """What the demo printed, from end to end."""
+    printed = results.all_of("demo")["rows"]
+    text = "\n\n".join("\n".join(line for line in lines if line) for lines in printed)
+    return f"\n```text\n{text}\n```\n"
+
+
+def demo_device(results: Results) -> str:
+    """Where the demo ran, and how many processes wanted its cores."""
+    about = results.about("demo")
+    return f"{about['device']}, load {about['load'][0]:.0f}"
+
+
+def window(results: Results) -> str:
+    """The default model's effective window, which may not be above a length at which nine in ten facts are found."""
+    tokens = int(known_of(NAME)["effective_window"])
+    (row,) = (row for row in results.rows("reader", length=tokens, policy="dense"))
+    if row["by_kind"]["fact"][0] < 90:
+        raise KeyError(f"reader.json does not bear out the effective window of {tokens:,} in models.toml")
+    return f"{tokens:,}"
+
+
+def balanced(results: Results) -> str:
+    """The share of attention that `auto` keeps where nothing else is said."""
+    return f"{LEVELS['balanced']:.0%}".replace("%", " %")
+
+
+def shortest(results: Results) -> str:
+    """Up to where `auto` reads every key without measuring."""
+    (tokens,) = set(SHORTEST.values())
+    return f"{tokens // K}K"
+
+
+def assumed(results: Results) -> str:
+    """From where `auto` leaves keys out where nothing could be measured."""
+    return f"{ASSUMED['cuda'] // K}K on a GPU and {ASSUMED['cpu'] // K}K on a CPU"
+
+
+def on_device(results: Results) -> str:
+    """The longest prompt whose keys and values stay on the GPU in the model's type."""
+    rows = sorted(results.rows("prefill", policy="blocks:density=0.03"), key=lambda row: int(row["tokens"]))
+    return next(f"{a['tokens'] // K}K" for a, b in pairwise(rows) if a["kv"] == "device" != b["kv"])
+
+
+def scored(results: Results) -> str:
+    """How many tokens the table of roundings is about."""
+    row = results.row("perplexity", what="nothing rounded", text="prose")
+    return f"{row['scored']:,} tokens behind {row['prefix']:,}"
+
+
+def no_sooner(results: Results) -> str:
+    """What `auto` saves of the default model's time on a CPU, told to begin early."""
+    lengths = (K, 2 * K, 4 * K, 8 * K)
+    rows = [
+        results.row("evaluation/cpu/results", suite="all questions", variant="auto:minimum=1024", length=n)
+        for n in lengths
+    ]
+    times = [f"{row['ttft_of_dense']:.2f}" for row in rows]
+    names = [f"{n // K}K" for n in lengths]
+    return f"its first token took {', '.join(times)} times as long as dense's at {', '.join(names)}"
+
+
+def asked(results: Results) -> str:
+    """How many questions the base model was asked at each length."""
+    (count,) = {row["questions"] for row in results.rows("evaluation/results", suite="all questions")}
+    return f"{count} questions a length"
+
+
 FIGURES: dict[str, Callable[[Results], str]] = {
-    "sooner": sooner,
-    "border": border,
-    "scattered": scattered,
-    "questions": questions,
-    "stored": stored,
-    "found": found,
-    "edited": edited,
-    "restored": restored,
-}
-"""By the name that the README's marks use."""
+    made.__name__: made
+    for made in (
+        sooner, border, scattered, questions, stored, found, edited, restored, known_items, demo, demo_device, window,
+        balanced, shortest, assumed, on_device, scored, no_sooner, asked,
+    )
+}  # fmt: skip
+"""By the name that the pages' marks use."""

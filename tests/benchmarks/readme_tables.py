@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.benchmarks import readme_evaluation, readme_processor
+from tests.benchmarks.readme_highlights import highlights
 from tests.benchmarks.readme_tables_app import application, recall, trees
 from tests.benchmarks.results import Results, Row
 
@@ -238,6 +239,7 @@ def _short(value: float) -> str:
 
 
 TABLES: dict[str, Callable[[Results], Cells]] = {
+    "highlights": highlights,
     "attention": attention,
     "decode": decode,
     "policies": policies,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tests.benchmarks.results import Results
@@ -12,7 +11,7 @@ Cells = list[list[str]]
 
 def application(results: Results) -> Cells:
     """A batch that is killed, many clients at one server, and how soon a plain installation starts."""
-    batch, serving, start = (_file(results, name) for name in ("batch", "serving", "start"))
+    batch, serving, start = (results.all_of(name) for name in ("batch", "serving", "start"))
     saving = batch["saving"]
     same = "the same bytes as" if batch["identical to the run left alone"] else "OTHER ROWS THAN"
     together, alone = (saving[f"wall s a question, {how}"] for how in ("together", "one by one"))
@@ -47,7 +46,7 @@ def application(results: Results) -> Cells:
 
 def trees(results: Results) -> Cells:
     """Packing whole trees beside other programs."""
-    kept = _file(results, "ingest")["peers"]["rows"]
+    kept = results.all_of("ingest")["peers"]["rows"]
     names = list(dict.fromkeys(row["tree"] for row in kept))
     found = {(row["tree"], row["program"]): row for row in kept}
 
@@ -67,7 +66,7 @@ def trees(results: Results) -> Cells:
 
 def recall(results: Results) -> Cells:
     """Known-item search: recall among five files."""
-    kept = _file(results, "ingest")["recall, learned"]["rows"]
+    kept = results.all_of("ingest")["recall, learned"]["rows"]
     found = {(row["question"], row["search"]): row["recall@5 %"] for row in kept}
     kinds = ("sentence", "half its words")
     return [
@@ -77,8 +76,3 @@ def recall(results: Results) -> Cells:
             for search in dict.fromkeys(row["search"] for row in kept)
         ),
     ]
-
-
-def _file(results: Results, name: str) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads((results.folder / f"{name}.json").read_text(encoding="utf-8"))
-    return made

@@ -18,15 +18,25 @@ class Results:
 
     def rows(self, file: str, **said: Any) -> list[Row]:
         """Every row of a file that says all of this; raises KeyError where none does."""
-        every: list[Row] = json.loads((self.folder / f"{file}.json").read_text(encoding="utf-8"))["rows"]
-        found = [row for row in every if all(row.get(key) == value for key, value in said.items())]
+        found = [row for row in self.all_of(file)["rows"] if all(row.get(key) == value for key, value in said.items())]
         if not found:
             raise KeyError(f"{file}.json has no row with {said}")
         return found
 
+    def all_of(self, file: str) -> Row:
+        """A whole file."""
+        made: Row = json.loads((self.folder / f"{file}.json").read_text(encoding="utf-8"))
+        return made
+
+    def about(self, file: str, part: str | None = None) -> Row:
+        """What a file, or a part of it, says of the machine, the versions and the command that made it."""
+        made: Row = self.all_of(file)[part] if part else self.all_of(file)
+        environment = made.get("environment", {})
+        return {key: value for key, value in {**made, **environment}.items() if not isinstance(value, dict)}
+
     def part(self, file: str, name: str) -> list[Row]:
         """The rows of a file's part: another device's, measured apart."""
-        found: list[Row] = json.loads((self.folder / f"{file}.json").read_text(encoding="utf-8"))[name]["rows"]
+        found: list[Row] = self.all_of(file)[name]["rows"]
         return found
 
     def row(self, file: str, **said: Any) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from engine.bench.bench import Plan, bench
 from engine.bench.errors import NotHere, TooLong
-from engine.bench.rivals import Prompt, flex, llama_cpp, rivals
+from engine.bench.rivals import Prompt, flex, rivals
 from engine.bench.roof import Roof, Work, measure_roof
 from engine.bench.turns import in_turns, times
 from engine.bench.work import linears, reading, step
@@ -73,18 +74,51 @@ def test_runs_are_timed_in_turns_and_the_first_round_warms_up() -> None:
     assert times(found["b"], found["a"]) == 2.0  # of 2, 3 and 1
 
 
-def test_engines_that_are_not_here_are_told_why(default_language_model: LanguageModel, tmp_path: Path) -> None:
+def test_time_that_is_over_ends_the_rounds_and_a_slow_first_one_counts() -> None:
+    runs = {"a": lambda: 1.0}
+    assert in_turns(runs, 3, seconds=60.0) == {"a": [1.0, 1.0, 1.0]}
+    told: list[str] = []
+    assert in_turns(runs, 3, told.append, seconds=0.0) == {"a": [1.0]}
+    assert told == ["a"]
+
+
+@pytest.fixture
+def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which no other engine is installed, whatever is on this one."""
+    found = importlib.util.find_spec
+
+    def find(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name in ("flash_attn", "vllm", "sglang", "llama_cpp") else found(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+
+
+@pytest.mark.usefixtures("nothing_else")
+def test_engines_that_are_not_installed_are_told_with_what_installs_them(
+    default_language_model: LanguageModel,
+) -> None:
     prompt = Prompt(default_language_model, list(range(64)), quick=True)
     found, missing = rivals(prompt)
-    assert "transformers, SDPA" in found
-    assert "compiled" in missing["transformers, FlexAttention"]
-    for name, module in (("vLLM", "vllm"), ("SGLang", "sglang"), ("llama.cpp", "llama_cpp")):
-        if importlib.util.find_spec(module) is None:
-            assert "is not installed" in missing[name]
-    with pytest.raises(NotHere):
-        llama_cpp(prompt)
+    assert list(found) == ["transformers, SDPA"]
+    assert missing == {
+        "transformers, FlashAttention": "not installed: pip install flash-attn",
+        "transformers, FlexAttention": "left out by --quick, for it is compiled first",
+        "vLLM": "not installed: pip install vllm",
+        "SGLang": "not installed: pip install sglang",
+        "llama.cpp": "not installed: pip install llama-cpp-python",
+    }
     with pytest.raises(NotHere):
         flex(prompt)
+
+
+def test_an_engine_that_fails_is_told_and_the_others_are_measured(
+    default_language_model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sglang.py").write_text("raise RuntimeError('no driver')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found, missing = rivals(Prompt(default_language_model, list(range(64)), quick=True))
+    assert missing["SGLang"] == "did not start: RuntimeError: no driver"
+    assert "transformers, SDPA" in found
 
 
 def test_prompts_beyond_the_window_are_refused_before_any_work(default_language_model: LanguageModel) -> None:
