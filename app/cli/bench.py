@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 TOKENS, ROUNDS, POLICIES = "1024,4096", 3, "auto:minimum=1024"
 QUICK_TOKENS, QUICK_ROUNDS, QUICK_POLICIES = "512", 2, ""
 """What --quick measures where nothing else is said."""
-QUESTIONS, QUICK_QUESTIONS, QUICK_SECONDS = 8, 4, 12.0
-"""With --quick no round of a case begins after so many seconds: under two minutes on two cores."""
+QUESTIONS, QUICK_QUESTIONS, QUICK_SECONDS, QUICK_DECODED = 8, 4, 12.0, 8
+"""With --quick answers have so few tokens, and no round of a case begins after so many seconds: under two minutes."""
 HEAD = ("what", "engine", "tokens", "seconds", "rate", "of the machine's limit", "beside")
 
 
@@ -56,8 +57,9 @@ def bench(
     if min(lengths) < 64:
         raise fail("--tokens begins at 64.", 2)
     questions = questions or (QUICK_QUESTIONS if quick else QUESTIONS)
-    seconds = QUICK_SECONDS if quick else None
-    plan = Plan(lengths, rounds or usual[1], questions, tuple(split_variants(policies)), gguf, quick, seconds)
+    plan = Plan(lengths, rounds or usual[1], questions, tuple(split_variants(policies)), gguf, quick)
+    if quick:
+        plan = replace(plan, seconds=QUICK_SECONDS, decoded=QUICK_DECODED)
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model
         found = run(loaded, plan, counted(show))

@@ -27,7 +27,8 @@ SPARE = 64
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure: prompt lengths in tokens, rounds that count, questions of the batch, policies beside dense.
+    """What to measure: prompt lengths in tokens, rounds that count, questions of the batch, policies beside dense,
+    tokens of an answer.
 
     No round of a case begins when its `seconds` are over.
     """
@@ -39,6 +40,7 @@ class Plan:
     gguf: Path | None = None
     quick: bool = False
     seconds: float | None = None
+    decoded: int = DECODED
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Bench:
 
 def bench(model: LanguageModel, plan: Plan, on_run: OnRun = lambda what, done, total: None) -> Bench:
     """Measure; raises TooLong before any work, UnknownPolicy."""
-    longest, most = max(plan.tokens), model.window - SPARE - DECODED
+    longest, most = max(plan.tokens), model.window - SPARE - plan.decoded
     text = prompt_ids(model, longest) if longest <= most else []
     if len(text) < longest:
         raise TooLong(longest, min(most, len(text) or most))
@@ -76,7 +78,7 @@ def bench(model: LanguageModel, plan: Plan, on_run: OnRun = lambda what, done, t
     rows: list[Row] = []
     missing: dict[str, str] = {}
     for place, tokens in enumerate(plan.tokens):
-        prompt = Prompt(model, text[:tokens], plan.gguf, plan.quick)
+        prompt = Prompt(model, text[:tokens], plan.gguf, plan.quick, plan.decoded)
         others, missing = rivals(prompt)
         tell = _Told(on_run, _runs(plan, sparse, others), place, len(plan.tokens))
         cases = Cases(prompt, roof, plan.rounds, others, sparse, tell, plan.seconds)

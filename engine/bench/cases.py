@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from engine.bench.rivals import DECODED, Prompt, Rival
+from engine.bench.rivals import Prompt, Rival
 from engine.bench.roof import Bound, Roof, Work
 from engine.bench.turns import Run, in_turns, timed, times
 from engine.bench.work import reading, restoring, step
@@ -58,7 +58,8 @@ class Cases:
     ) -> None:
         """`sparse` are the policies to read with beside dense attention, by what they are called; no round of a case
         begins when its `seconds` are over."""
-        self._model, self._ids, self._roof, self._rounds = prompt.model, list(prompt.ids), roof, rounds
+        self._model, self._ids, self._decoded = prompt.model, list(prompt.ids), prompt.decoded
+        self._roof, self._rounds = roof, rounds
         self._others, self._sparse, self._on_run, self._seconds = others, sparse, on_run, seconds
 
     def prefill(self) -> Iterator[Row]:
@@ -83,15 +84,15 @@ class Cases:
         engine = Engine(self._model)
         context = engine.context(self._ids[:-1])
 
-        behind = len(self._ids) + DECODED // 2
-        runs: dict[str, Run] = {OURS: partial(steps, engine, context, self._ids[-1:])}
-        works = {OURS: step(self._model, behind) * DECODED}
+        behind = len(self._ids) + self._decoded // 2
+        runs: dict[str, Run] = {OURS: partial(steps, engine, context, self._ids[-1:], self._decoded)}
+        works = {OURS: step(self._model, behind) * self._decoded}
         for name, rival in self._others.items():
             if rival.decode:
                 runs[name] = rival.decode
-                works[name] = step(self._model, behind, weights=rival.weight_bytes or "own") * DECODED
+                works[name] = step(self._model, behind, weights=rival.weight_bytes or "own") * self._decoded
         with unstopped(self._model):
-            yield from self._rows("decode", self._turns("decode", runs), works, DECODED)
+            yield from self._rows("decode", self._turns("decode", runs), works, self._decoded)
 
     def restore(self) -> Iterator[Row]:
         """The prompt's KV from the session store's files, as the system keeps them in memory, beside reading anew."""
@@ -120,7 +121,7 @@ class Cases:
 
     def batch(self, questions: int) -> Iterator[Row]:
         """Questions over the prompt answered together, beside one after another; rates are answers a second."""
-        engine, room = Engine(self._model), Sampling(max_new_tokens=DECODED)
+        engine, room = Engine(self._model), Sampling(max_new_tokens=self._decoded)
         context = engine.context(self._ids)
         suffixes = [
             self._model.encode(f"\nWhat does part {i} of this program do, and who calls it?") for i in range(questions)
@@ -129,7 +130,7 @@ class Cases:
             found = self._turns("batch", together(engine, context, suffixes, room))
         wide = max(len(suffix) for suffix in suffixes)
         read = reading(self._model, questions * wide, behind=len(self._ids))
-        work = read + step(self._model, len(self._ids), sequences=questions) * (DECODED - 1)
+        work = read + step(self._model, len(self._ids), sequences=questions) * (self._decoded - 1)
         (row,) = self._rows("batch", {OURS: found["together"]}, {OURS: work}, questions)
         yield _beside(row, times(found["one by one"], found["together"]))
 
@@ -146,9 +147,9 @@ class Cases:
             )  # fmt: skip
 
 
-def steps(engine: Engine, context: Context, last: Sequence[int]) -> float:
-    """Seconds of DECODED steps behind the context and the token that ends it."""
-    answer = engine.generate(context, last, sampling=Sampling(max_new_tokens=DECODED + 1))
+def steps(engine: Engine, context: Context, last: Sequence[int], count: int) -> float:
+    """Seconds of `count` steps behind the context and the token that ends it."""
+    answer = engine.generate(context, last, sampling=Sampling(max_new_tokens=count + 1))
     for _ in answer:
         pass
     assert answer.stats is not None

@@ -19,12 +19,12 @@ from engine.model import LanguageModel
 log = logging.getLogger(__name__)
 
 DECODED = 32
-"""Tokens of an answer whose steps are timed; the first token belongs to the prompt."""
+"""Tokens of an answer whose steps are timed where nothing else is said; the first token belongs to the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """How long another engine takes for the prompt and for DECODED steps behind it; None where it is not compared.
+    """How long another engine takes for the prompt and for `decoded` steps behind it; None where it is not compared.
 
     `weight_bytes` is what a step of its reads of weights, where that is not the model in its number type.
     """
@@ -42,6 +42,7 @@ class Prompt:
     ids: Sequence[int]
     gguf: Path | None = None
     quick: bool = False
+    decoded: int = DECODED
 
     @property
     def folder(self) -> str:
@@ -79,7 +80,7 @@ def vllm(prompt: Prompt) -> Rival:
     from vllm import LLM, SamplingParams
 
     llm = LLM(
-        prompt.folder, dtype=prompt.model.fingerprint.dtype, max_model_len=len(prompt.ids) + DECODED + 8,
+        prompt.folder, dtype=prompt.model.fingerprint.dtype, max_model_len=len(prompt.ids) + prompt.decoded + 8,
         enable_prefix_caching=False, gpu_memory_utilization=0.45,
     )  # fmt: skip
 
@@ -87,7 +88,7 @@ def vllm(prompt: Prompt) -> Rival:
         how = SamplingParams(temperature=0.0, max_tokens=tokens, ignore_eos=True)
         return llm.generate([{"prompt_token_ids": list(prompt.ids)}], how, use_tqdm=False)
 
-    return _answering(answer)
+    return _answering(answer, prompt.decoded)
 
 
 def sglang(prompt: Prompt) -> Rival:
@@ -104,7 +105,7 @@ def sglang(prompt: Prompt) -> Rival:
         how = {"temperature": 0.0, "max_new_tokens": tokens, "ignore_eos": True}
         return engine.generate(input_ids=list(prompt.ids), sampling_params=how)
 
-    return _answering(answer)
+    return _answering(answer, prompt.decoded)
 
 
 def llama_cpp(prompt: Prompt) -> Rival:
@@ -125,7 +126,7 @@ def llama_cpp(prompt: Prompt) -> Rival:
         return timed(lambda: llm.eval(ids))
 
     def steps() -> None:
-        for _ in range(DECODED):
+        for _ in range(prompt.decoded):
             llm.eval([llm.sample(temp=0.0)])
 
     def decode() -> float:
@@ -184,7 +185,7 @@ def _transformers(prompt: Prompt, attention: str) -> Rival:
 
     def decode() -> float:
         clock = _clock()
-        count = DECODED + 1
+        count = prompt.decoded + 1
         other.generate(batch, max_new_tokens=count, min_new_tokens=count, do_sample=False, streamer=clock)
         return float(clock.times[-1] - clock.times[1])  # times[0] is the prompt
 
@@ -209,13 +210,13 @@ def _clock() -> Any:
     return Clock()
 
 
-def _answering(answer: Callable[[int], object]) -> Rival:
+def _answering(answer: Callable[[int], object], decoded: int) -> Rival:
     """A rival that only answers as a whole: the first token's time is the prompt's, what more tokens add the steps'."""
 
     def prefill() -> float:
         return timed(lambda: answer(1))
 
     def decode() -> float:
-        return timed(lambda: answer(DECODED + 1)) - prefill()
+        return timed(lambda: answer(decoded + 1)) - prefill()
 
     return Rival(prefill, decode)

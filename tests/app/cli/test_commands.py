@@ -238,8 +238,13 @@ def test_models_are_listed(home: Path) -> None:
     assert "smollm2-135m-reader" in omnibus(home, "models", "pull").stdout
 
 
-def test_the_demo_answers_right_and_starts_five_times_sooner(home: Path) -> None:
-    run = omnibus(home, "demo")
+def test_the_demo_answers_right_starts_five_times_sooner_and_keeps_what_it_printed(home: Path, tmp_path: Path) -> None:
+    place = tmp_path / "demo.json"
+    run = omnibus(home, "demo", "--out", str(place))
     assert run.returncode == 0, run.stderr
     assert "times sooner" in run.stdout
     assert run.stderr.count("whole mode") == 3
+    kept = json.loads(place.read_text())
+    printed = (run.stdout + run.stderr).splitlines()
+    assert [line for lines in kept["rows"] for line in lines if line not in printed] == []
+    assert kept["environment"]["model"] == "smollm2-135m-reader"
