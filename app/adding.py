@@ -7,10 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.errors import UploadTooLarge
 from app.jobs.jobs import DoneFile, Job, JobRun, OnJob
+from app.reports import AddReport
+from app.shelf import DocumentInfo
 from app.stamp import stamp_of
+from app.uploads import upload_path
 from engine.events import CancelToken
-from ingest import Document, FileMissing, Found, count_tokens, is_archive, read_all, skipped, source_of, walk, whole
+from ingest import (
+    Document,
+    FileMissing,
+    Found,
+    count_tokens,
+    is_archive,
+    read_all,
+    read_all_bytes,
+    skipped,
+    source_of,
+    walk,
+    whole,
+)
 
 if TYPE_CHECKING:
     from app.collection import Collection
@@ -32,6 +48,17 @@ def check(paths: Sequence[Path]) -> None:
     for path in paths:
         if not path.exists():
             raise FileMissing(path)
+
+
+def job_of(collection: Collection, paths: Sequence[str | Path]) -> Job:
+    """The job of reading these paths: one that was stopped or killed, else a new one. Raises FileMissing."""
+    roots = [Path(p).expanduser().absolute() for p in paths]
+    library = collection.library
+    library.check_may_change()
+    check(roots)
+    jobs, names = library.job_table, [str(root) for root in roots]
+    kept = jobs.unfinished("add", collection.name, names)
+    return kept or jobs.create("add", collection.name, names, library.viewer_id)
 
 
 def add(
@@ -56,6 +83,29 @@ def add(
                 on_progress(jobs.get(job.id))
         paths |= {d.path for d in collection.shelf.put(missed)}
     return paths
+
+
+def add_bytes(collection: Collection, filename: str, data: bytes) -> DocumentInfo:
+    """Add an uploaded file under its path (app.uploads); of an archive the first file that was loaded is returned.
+
+    Raises UploadTooLarge, NotAllowed.
+    """
+    library = collection.library
+    library.check_may_change()
+    limit = library.settings.max_upload_mb
+    if len(data) > limit << 20:
+        raise UploadTooLarge(filename, limit)
+    documents = collection.shelf.put(read_all_bytes(data, upload_path(filename)))
+    for document in documents:
+        library.originals.put(document, data)
+    made = report(collection, {d.path for d in documents})
+    return (*made.loaded, *made.skipped)[0]
+
+
+def report(collection: Collection, paths: set[str]) -> AddReport:
+    """What became of the documents of these paths."""
+    infos = [info for info in collection.shelf.infos() if info.path in paths]
+    return AddReport(tuple(i for i in infos if i.status != "skipped"), tuple(i for i in infos if i.status == "skipped"))
 
 
 def _files(roots: Sequence[Path], missed: list[Document]) -> list[_File]:

@@ -3,47 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.answering import prompt
-from app.answering.answer import Answer, AnswerStats, Citation, Turn
-from app.answering.evidence import gather, lead_in
-from app.answering.inside import Laps, inside
-from app.answering.kept_figures import KeptFigures
-from app.answering.looked_at import looked_at
+from app import adding
+from app.answering.answer import Answer, Turn
+from app.answering.answering import Answering
+from app.answering.inside import Laps
 from app.answering.stream import AnswerStream, Event
 from app.conversations import Conversations
-from app.errors import EmptyQuestion, UploadTooLarge
+from app.errors import EmptyQuestion
 from app.jobs.jobs import Job, OnJob
 from app.kept_kv import KeptKV
 from app.planning.planner import ModeChoice, Plan
 from app.planning.planning import Planning, Prepared
 from app.planning.rules import Rule, Rules, Ruling
 from app.planning.snapshots import Snapshot, SnapshotInfo, Snapshots
+from app.reading import Reading
 from app.reports import AddReport, Kept, WarmReport
 from app.shelf import DocumentInfo, Shelf
 from app.source import SourceView, view
-from app.uploads import upload_path
-from engine.engine import Context, Engine
+from engine.engine import Engine
 from engine.events import CancelToken, OnProgress, Progress
-from engine.prefill import chunk_spans
 from engine.sampling import Sampling
-from ingest import Duplicate, PageImage, TokenCache, near, page_image, read_all_bytes
-from ingest.errors import Unreadable
+from ingest import Duplicate, PageImage, TokenCache, near
 
 if TYPE_CHECKING:
     from app.batch.batch import BatchAnswer, OnBatchProgress
     from app.library import Library
     from engine.store import Manifest
-
-LOG = logging.getLogger(__name__)
-MEASURED_FROM = 256
-"""Prefills of fewer tokens say little about the rate."""
 
 
 class Collection:
@@ -65,45 +55,19 @@ class Collection:
 
         A job for the same paths that was stopped or killed is gone on with. Raises Cancelled; what was read stays.
         """
-        from app import adding
-
-        added = adding.add(self, self._add_job(paths), on_progress=on_progress, token=cancel)
-        return self._report(added)
+        added = adding.add(self, adding.job_of(self, paths), on_progress=on_progress, token=cancel)
+        return adding.report(self, added)
 
     def start_add(self, *paths: str | Path) -> Job:
         """Add on a thread of its own; look how far it is with `library.job(id)`. Raises FileMissing."""
-        return self.library.resume_job(self._add_job(paths).id)
-
-    def _add_job(self, paths: Sequence[str | Path]) -> Job:
-        from app import adding
-
-        roots = [Path(p).expanduser().absolute() for p in paths]
-        self.library.check_may_change()
-        adding.check(roots)
-        jobs, names = self.library.job_table, [str(root) for root in roots]
-        user = self.library.viewer_id
-        return jobs.unfinished("add", self.name, names) or jobs.create("add", self.name, names, user)
+        return self.library.resume_job(adding.job_of(self, paths).id)
 
     def add_bytes(self, filename: str, data: bytes) -> DocumentInfo:
         """Add an uploaded file under its path (app.uploads); of an archive the first file that was loaded is returned.
 
         Raises UploadTooLarge, NotAllowed.
         """
-        self.library.check_may_change()
-        limit = self.library.settings.max_upload_mb
-        if len(data) > limit << 20:
-            raise UploadTooLarge(filename, limit)
-        documents = self.shelf.put(read_all_bytes(data, upload_path(filename)))
-        for document in documents:
-            self.library.originals.put(document, data)
-        report = self._report({d.path for d in documents})
-        return (*report.loaded, *report.skipped)[0]
-
-    def _report(self, paths: set[str]) -> AddReport:
-        infos = [info for info in self.shelf.infos() if info.path in paths]
-        return AddReport(
-            tuple(i for i in infos if i.status != "skipped"), tuple(i for i in infos if i.status == "skipped")
-        )
+        return adding.add_bytes(self, filename, data)
 
     def documents(self) -> list[DocumentInfo]:
         """Every document with its verdict, skipped ones too."""
@@ -139,15 +103,7 @@ class Collection:
 
         None where the document has no pages, its file is gone, or the page cannot be drawn. Raises NoSuchDocument.
         """
-        found = self.shelf.document(document)
-        page, data = found.page_of(char_start), self.library.originals.get(found)
-        if page is None or data is None:
-            return None
-        try:
-            return page_image(data, page.index, found.text[char_start : min(char_end, page.end)])
-        except Unreadable as error:
-            LOG.warning("%s is shown without its pages: %s", found.path, error)
-            return None
+        return self.library.originals.page_image(self.shelf.document(document), char_start, char_end)
 
     # -- planning -----------------------------------------------------------------------------------------------------
 
@@ -194,16 +150,11 @@ class Collection:
 
     def snapshots(self) -> list[SnapshotInfo]:
         """What answers were made from, newest first."""
-        return self._snapshots.all()
+        return self.kept_snapshots.all()
 
     def snapshot(self, name: str) -> Snapshot:
         """What an answer was made from, as it was then; raises NoSuchSnapshot, SnapshotIncomplete."""
-        return self._snapshots.get(name)
-
-    def record(self, prepared: Prepared) -> str:
-        """Remember what an answer is made from; gives the snapshot's hash."""
-        self._snapshots.record(prepared.snapshot, prepared.mode, prepared.packed, prepared.excerpts, prepared.listed)
-        return prepared.snapshot
+        return self.kept_snapshots.get(name)
 
     @property
     def kept_kv(self) -> KeptKV:
@@ -216,17 +167,13 @@ class Collection:
         return Conversations(self.library.sessions, self.name, self.library.viewer_id)
 
     @property
-    def _snapshots(self) -> Snapshots:
+    def kept_snapshots(self) -> Snapshots:
+        """What answers were made from, as the database keeps it."""
         return Snapshots(self.library.sessions, self.name, self.fence)
 
     def token_cache(self, engine: Engine) -> TokenCache:
         """Token ids of documents, kept on disk for this model's tokenizer."""
         return TokenCache(self.library.settings.home / "tokens", engine.model.tokenizer_digest)
-
-    def frame(self, engine: Engine, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
-        """Token ids before the corpus, the same for every question, and behind it."""
-        dialogue = prompt.messages(question, history, brief=engine.model.brief)
-        return engine.model.frame(dialogue, system=prompt.SYSTEM)
 
     # -- answering ----------------------------------------------------------------------------------------------------
 
@@ -234,9 +181,8 @@ class Collection:
         """Read the whole collection into the session store now, so that the next question starts at once."""
         with self.library.turn(cancel, _told(on_progress)):
             engine = self.library.load_engine(on_progress)
-            prepared = self.prepare(engine, "", "whole", (), None)
-            context = self.read(engine, prepared, cancel, on_progress)
-        stats = context.stats
+            reading = Reading(self, engine)
+            stats = reading.read(reading.whole(), cancel, on_progress).stats
         return WarmReport(stats.prompt_tokens, stats.cached_tokens, stats.prefill_seconds)
 
     def pin(
@@ -244,20 +190,11 @@ class Collection:
     ) -> tuple[Manifest, WarmReport]:
         """Read the whole collection and keep it as a session of that name, which is never evicted."""
         report = self.warm(on_progress=on_progress, cancel=cancel)
-        engine = self.library.engine
-        prepared = self.prepare(engine, "", "whole", (), None)
-        spans = chunk_spans(len(prepared.prefix), engine.chunk_tokens)
-        digest = prepared.packed.digest
-        return self.library.store.pin(name, engine.namespace, prepared.prefix, spans, pack=digest), report
+        return Reading(self, self.library.engine).pin(name), report
 
     def kept(self) -> Kept:
         """What of the whole collection the session store would give back, and why no more."""
-        engine = self.library.engine
-        prefix = self.prepare(engine, "", "whole", (), None).prefix
-        found = self.library.store.longest_prefix(
-            engine.namespace, prefix, chunk_spans(len(prefix), engine.chunk_tokens)
-        )
-        return Kept(len(prefix), found.tokens, found.miss_reason)
+        return Reading(self, self.library.engine).kept()
 
     def ask(
         self,
@@ -297,7 +234,7 @@ class Collection:
         """
         if not question.strip():
             raise EmptyQuestion
-        drawn = self.drawn(sampling, max_new_tokens)
+        drawn = self.library.settings.drawn(sampling, max_new_tokens)
 
         if (other := self.library.generator) is not None:
             return other.stream(self, question, mode=mode, history=history, sampling=drawn, cancel=cancel)
@@ -306,7 +243,8 @@ class Collection:
             came = time.perf_counter()
             with self.library.turn(token, _told(emit)):
                 laps = Laps(time.perf_counter() - came)
-                return self._answer(question, mode, history, drawn, emit, token, laps)
+                engine = self.library.load_engine(emit)
+                return Answering(self, engine, token).answer(question, mode, history, drawn, emit, laps)
 
         return AnswerStream(work, cancel)
 
@@ -324,92 +262,6 @@ class Collection:
 
         asked = [Question(index, question, self.name) for index, question in enumerate(questions)]
         return answer_batch(self.library, asked, mode=mode, sampling=sampling, on_progress=on_progress, cancel=cancel)
-
-    def drawn(self, sampling: Sampling | None, max_new_tokens: int | None) -> Sampling:
-        """How tokens are drawn: as asked, else greedily up to the settings' limit."""
-        if sampling is None:
-            return Sampling(max_new_tokens=max_new_tokens or self.library.settings.max_new_tokens)
-        return replace(sampling, max_new_tokens=max_new_tokens or sampling.max_new_tokens)
-
-    def _answer(
-        self,
-        question: str,
-        mode: ModeChoice,
-        history: Sequence[Turn],
-        sampling: Sampling,
-        emit: Callable[[Event], None],
-        cancel: CancelToken,
-        laps: Laps,
-    ) -> Answer:
-        engine = self.library.load_engine(emit)
-        started = time.perf_counter()
-        with laps.lap("packing"):
-            prepared = self.prepare(engine, question, mode, history, sampling.max_new_tokens)
-        engine.check_fits(len(prepared.prefix) + len(prepared.tail), sampling.max_new_tokens)
-        snapshot = self.record(prepared)
-        context = self.read(engine, prepared, cancel, emit)
-        seen = engine.watch(context)
-        generation = engine.generate(
-            context, prepared.tail, sampling=sampling, cancel=cancel, on_progress=emit, provenance=seen
-        )
-        first: float | None = None
-        for piece in generation:
-            first = first or time.perf_counter() - started
-            emit(piece)
-        assert generation.stats is not None
-        with laps.lap("proof"):
-            citations = self.cite(engine, context, prepared, question, generation.text, generation.token_ids, cancel)
-        stats = AnswerStats(
-            prompt_tokens=len(context.tokens) + len(prepared.tail),
-            cached_tokens=context.stats.cached_tokens,
-            prefill_s=round(context.stats.prefill_seconds, 4),
-            ttft_s=round(first if first is not None else time.perf_counter() - started, 4),
-            decode_tok_s=generation.stats.decode_tokens_per_second,
-            policy=engine.policy.name,
-            mode=prepared.mode,
-            density=context.stats.density,
-            recall=context.stats.recall,
-            answer_tokens=len(generation.token_ids),
-            finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
-            snapshot=snapshot,
-        )
-        notice = prepared.reason.opening()
-        places = looked_at(prepared.packed, seen.shares(), block=seen.block, before=len(prepared.head))
-        figures, quota = KeptFigures(self.library.settings.home / "figures"), self.library.settings.store_quota_gb
-        how = inside(engine, context, prepared, generation.stats, seen, laps, figures, int(quota * 1e9))
-        return Answer(generation.text.strip(), citations, stats, notice, places, tuple(generation.logprobs), how)
-
-    def read(
-        self, engine: Engine, prepared: Prepared, cancel: CancelToken | None, on_progress: OnProgress | None
-    ) -> Context:
-        """The prefix's KV; only whole corpora are worth keeping, passages change with the question."""
-        keep = prepared.mode == "whole"
-        if keep and engine.store is not None:
-            self.kept_kv.note(engine, prepared)
-        context = engine.context(prepared.prefix, cancel=cancel, on_progress=on_progress, save=keep)
-        computed = context.stats.prompt_tokens - context.stats.cached_tokens
-        if computed >= MEASURED_FROM:
-            self.library.measure(engine.model.name, computed, context.stats.prefill_seconds)
-        return context
-
-    def cite(
-        self,
-        engine: Engine,
-        context: Context,
-        prepared: Prepared,
-        question: str,
-        answer: str,
-        said: Sequence[int],
-        cancel: CancelToken | None,
-    ) -> tuple[Citation, ...]:
-        """Quotes of the answer (`said` in tokens) resolved, then the sentence that the model picks as proof."""
-        found = gather(prepared.packed.entries, engine.model, question, answer)
-        suffix = [*prepared.tail, *said, *lead_in(engine.model)]
-        room = engine.model.window - len(context.tokens) - len(suffix)
-        pick = 0
-        if len(found.candidates) > 1 and found.longest <= room:
-            pick = engine.choose(context, suffix, found.tokens, cancel=cancel)
-        return found.cited(pick)
 
 
 def _told(on_progress: Callable[[Progress], None] | None) -> Callable[[int], None] | None:

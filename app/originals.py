@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -11,8 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.database.models import DocumentRow
-from ingest import Document
+from ingest import Document, PageImage, page_image
+from ingest.errors import Unreadable
 
+LOG = logging.getLogger(__name__)
 KINDS = ("pdf",)
 """Documents that have pages to show."""
 
@@ -44,6 +47,17 @@ class Originals:
             if hashlib.sha256(data).hexdigest() == document.content_hash:
                 return data
         return None
+
+    def page_image(self, document: Document, char_start: int, char_end: int) -> PageImage | None:
+        """The page on which characters begin, with boxes around them; None where it cannot be shown."""
+        page, data = document.page_of(char_start), self.get(document)
+        if page is None or data is None:
+            return None
+        try:
+            return page_image(data, page.index, document.text[char_start : min(char_end, page.end)])
+        except Unreadable as error:
+            LOG.warning("%s is shown without its pages: %s", document.path, error)
+            return None
 
     def purge(self, sessions: sessionmaker[Session]) -> None:
         """Delete what no document holds any more."""

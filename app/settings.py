@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import StoreError
+
+if TYPE_CHECKING:
+    from engine.sampling import Sampling
 
 
 class Settings(BaseSettings):
@@ -79,6 +83,14 @@ class Settings(BaseSettings):
         if value and not info.data.get("proxy_address"):
             raise ValueError("anyone could send that header: say in OMNIBUS_PROXY_ADDRESS whose is believed")
         return value
+
+    def drawn(self, sampling: Sampling | None, max_new_tokens: int | None = None) -> Sampling:
+        """How tokens are drawn: as asked, else greedily up to `max_new_tokens` here; the argument goes before both."""
+        from engine.sampling import Sampling
+
+        if sampling is None:
+            return Sampling(max_new_tokens=max_new_tokens or self.max_new_tokens)
+        return replace(sampling, max_new_tokens=max_new_tokens or sampling.max_new_tokens)
 
     @property
     def proxies(self) -> list[str]:

@@ -48,7 +48,7 @@ def converse(
 
 
 def _stream(library: Library, prompt: Prompt, sampling: Sampling | None, cancel: CancelToken | None) -> AnswerStream:
-    drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
+    drawn = library.settings.drawn(sampling)
 
     def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
         with library.turn(token):

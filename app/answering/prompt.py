@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from app.answering.answer import Guidance, Turn
 from engine.frame import Message
+
+if TYPE_CHECKING:
+    from engine.model import LanguageModel
 
 SYSTEM = "You are a helpful assistant that answers questions about the user's documents."
 FULL = (
@@ -29,3 +33,8 @@ def messages(question: str, history: Sequence[Turn], *, brief: bool) -> list[Mes
         out.append(Message("user", form.format(question=turn.question)))
         out.append(Message("assistant", turn.answer))
     return [*out, Message("user", "\n\n".join([*guidance, form.format(question=question)]))]
+
+
+def framed(model: LanguageModel, question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
+    """Token ids before the corpus, the same for every question, and behind it."""
+    return model.frame(messages(question, history, brief=model.brief), system=SYSTEM)

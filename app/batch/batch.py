@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from app.answering import prompt
 from app.answering.answer import Answer, AnswerStats, Citation
+from app.answering.answering import Answering
 from app.answering.evidence import Evidence, gather, lead_in, pool
 from app.collection import Collection
 from app.errors import NoSuchCollection, explain
 from app.examination.scores import Scores, score
 from app.planning.planner import ModeChoice
 from app.planning.planning import Prepared
+from app.reading import Reading
 from engine.batch import SLOTS, Choice, Reply
 from engine.choose import in_common
 from engine.engine import Context, Engine
@@ -105,7 +108,7 @@ def answer_batch(
     held for a collection at a time, so nothing else of the library can be asked from inside the loop. Raises Cancelled,
     or the engine's errors where no model can be loaded.
     """
-    drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
+    drawn = library.settings.drawn(sampling)
     report = _Reporter(len(questions) - len(skip), on_progress)
     groups: dict[str, list[Question]] = {}
     for question in questions:
@@ -255,7 +258,7 @@ class _Group:
                 yield replace(reply, index=run[reply.index - first].index), gathered.get(reply.index)
 
     def _tail(self, question: Question) -> list[int]:
-        return self._collection.frame(self._engine, question.question, ())[1]
+        return prompt.framed(self._engine.model, question.question, ())[1]
 
     def _reply(self, context: Context, question: Question, tail: Sequence[int]) -> Reply:
         s = self._sampling
@@ -270,7 +273,7 @@ class _Group:
         return self._collection.prepare(self._engine, question, self._mode, (), self._sampling.max_new_tokens)
 
     def _context(self, prepared: Prepared) -> Context:
-        return self._collection.read(self._engine, prepared, self._cancel, None)
+        return Reading(self._collection, self._engine).read(prepared, self._cancel)
 
     def _finished(
         self, question: Question, prepared: Prepared, context: Context, reply: Reply, found: Evidence | None
@@ -281,9 +284,8 @@ class _Group:
         if found is not None and (reply.chosen is not None or len(found.candidates) < 2):
             cited = found.cited(reply.chosen or 0)
         else:  # its choice had no room beside others
-            cited = self._collection.cite(
-                self._engine, context, prepared, question.question, reply.text, reply.token_ids, self._cancel
-            )
+            answering = Answering(self._collection, self._engine, self._cancel)
+            cited = answering.cite(context, prepared, question.question, reply.text, reply.token_ids)
         return BatchAnswer(
             question,
             text,

@@ -55,7 +55,7 @@ def run_batch(
     """
     started = time.perf_counter()
     asked = read_questions(questions, collection)
-    drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
+    drawn = library.settings.drawn(sampling)
     check_format(out)
     partial = out.with_name(f"{out.name}.partial")
     if out.exists() and not partial.exists():

@@ -35,7 +35,7 @@ def submit(
 
     A server that was killed goes on with it at its next start; so does `omnibus jobs resume`.
     """
-    drawn = sampling or Sampling(max_new_tokens=library.settings.max_new_tokens)
+    drawn = library.settings.drawn(sampling)
     job = library.job_table.create(KIND, collection, [], library.viewer_id)
     folder = _folder(library, job.id)
     forget_old(library)

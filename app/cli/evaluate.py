@@ -169,6 +169,6 @@ def frame_of(model: LanguageModel) -> Frame:
 
     def frame(question: str, history: Sequence[Turn]) -> tuple[list[int], list[int]]:
         turns = [Asked(*turn) for turn in history]
-        return model.frame(prompt.messages(question, turns, brief=model.brief), system=prompt.SYSTEM)
+        return prompt.framed(model, question, turns)
 
     return frame

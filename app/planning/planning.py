@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
+from app.answering import prompt
 from app.answering.answer import Mode, Turn
 from app.errors import EmptyCollection
 from app.planning.fitting import Level, fit
@@ -78,8 +79,8 @@ class Planning:
     def plan(self, mode: ModeChoice, history: Sequence[Turn] = (), max_new_tokens: int | None = None) -> Plan:
         """What a question would read, what of it is kept, and what the rest takes."""
         engine = self._engine
-        head, tail = self._collection.frame(engine, "", history)
-        alone = self._collection.frame(engine, "", ())[1] if history else tail
+        head, tail = prompt.framed(engine.model, "", history)
+        alone = prompt.framed(engine.model, "", ())[1] if history else tail
         budget = self._budget(head, tail, max_new_tokens)
         made = self._select("", mode, budget)
         corpus = sum(self._sizes.values())
@@ -116,7 +117,7 @@ class Planning:
 
     def prepare(self, question: str, mode: ModeChoice, history: Sequence[Turn], max_new_tokens: int | None) -> Prepared:
         """The prompt for a question: mode chosen, corpus packed."""
-        head, tail = self._collection.frame(self._engine, question, history)
+        head, tail = prompt.framed(self._engine.model, question, history)
         made = self._select(question, mode, self._budget(head, tail, max_new_tokens))
         packed, mode, reason = self._pack(made), made.mode, made.reason
         name = self._named(made, packed)
@@ -223,7 +224,7 @@ class Planning:
         return Budget(model.window, model.effective_window, model.packed_window, len(head) + len(tail) + reserve)
 
     def _core_room(self) -> int:
-        head, tail = self._collection.frame(self._engine, "", ())
+        head, tail = prompt.framed(self._engine.model, "", ())
         budget = self._budget(head, tail, None)
         return int(budget.window * (1 - SLACK)) - budget.spoken_for - QUESTION
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session, sessionmaker, undefer
@@ -20,6 +21,9 @@ from app.answering.answer import Mode
 from app.database.models import CollectionRow, DocumentRow, OldTextRow, SnapshotPartRow, SnapshotRow
 from app.errors import NoSuchSnapshot, SnapshotIncomplete
 from ingest import Document, Encode, Excerpt, PackedPrompt, Page, Verdict, pack
+
+if TYPE_CHECKING:
+    from app.planning.planning import Prepared
 
 KEPT = 1000
 """Snapshots of a collection that are remembered, the newest."""
@@ -79,10 +83,9 @@ class Snapshots:
     def __init__(self, sessions: sessionmaker[Session], collection: str, fence: str) -> None:
         self._sessions, self._name, self._fence = sessions, collection, fence
 
-    def record(
-        self, name: str, mode: Mode, packed: PackedPrompt, excerpts: Sequence[Excerpt], listed: Sequence[str]
-    ) -> None:
+    def record(self, prepared: Prepared) -> None:
         """Remember what an answer is made from; once is enough. The oldest beyond KEPT go."""
+        packed, name = prepared.packed, prepared.snapshot
         with self._sessions.begin() as db:
             collection = db.scalars(select(CollectionRow.id).where(CollectionRow.name == self._name)).one()
             mine = SnapshotRow.collection_id == collection
@@ -91,12 +94,12 @@ class Snapshots:
             row = SnapshotRow(
                 collection_id=collection,
                 hash=name,
-                mode=mode,
+                mode=prepared.mode,
                 digest=packed.digest,
-                listed=list(listed),
+                listed=list(prepared.listed),
                 tree_lines=packed.tree_lines,
             )
-            row.parts = [_part(position, excerpt) for position, excerpt in enumerate(excerpts)]
+            row.parts = [_part(position, excerpt) for position, excerpt in enumerate(prepared.excerpts)]
             db.add(row)
             db.flush()
             old = select(SnapshotRow.id).where(mine).order_by(SnapshotRow.id.desc()).offset(KEPT)

@@ -19,6 +19,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from app.errors import AlreadyWatched
+from app.reading import Reading
 from app.shelf import FileState
 from app.stamp import stamp_of
 from app.watch.watch_status import WatchStatus, status_file
@@ -189,7 +190,7 @@ class Watcher:
         if self.shelf.documents() and collection.plan().mode == "whole":
             collection.warm(cancel=self._cancel)
             engine = self.library.engine
-            prepared = collection.prepare(engine, "", "whole", (), None)
+            prepared = Reading(collection, engine).whole()
             collection.kept_kv.forget_stale(engine, prepared, lambda: self.library.store)
 
     def _wake_or(self, stop: threading.Event, seconds: float) -> None:

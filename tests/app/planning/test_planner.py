@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.answering import prompt
 from app.collection import Collection
 from app.errors import EmptyCollection, NoSuchSnapshot, NotARule, SnapshotIncomplete
 from app.library import Library
@@ -101,7 +102,7 @@ def test_passages_are_named_in_their_tree_within_their_room(code: Collection) ->
     read = {entry.document_path for entry in packed.entries}
     assert named == [f"[tree-{code.fence}]", "r/", *sorted(f" {path[2:]}" for path in read if path.count("/") == 1)]
     assert len(read) > 1
-    head, tail = code.frame(engine, "How does the decoder scan a string of JSON?", ())
+    head, tail = prompt.framed(engine.model, "How does the decoder scan a string of JSON?", ())
     assert len(packed.token_ids) + len(head) + len(tail) + 16 <= engine.model.packed_window
 
 
