@@ -15,7 +15,8 @@ import pytest
 
 from app.answering.answer import Answer, AnswerStats, Citation
 from app.http.tokens import Tokens
-from app.remote.remote import RemoteError, RemoteLibrary
+from app.remote.remote import RemoteLibrary
+from app.remote.wire import RemoteError
 from app.uploads import upload_path
 from engine.errors import Cancelled
 from omnibus import Library, Sampling
