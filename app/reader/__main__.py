@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--replies", type=int, default=3072, help="plain instructions answered by the base model")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="folder of an adapter to begin with, instead of a fresh one")
+    parser.add_argument("--adapter", type=Path, help="folder of an adapter to begin with, instead of a fresh one")
     asked = parser.parse_args()
     rank = int(os.environ.get("LOCAL_RANK", "0"))
     sources = load(asked.sources)
@@ -53,7 +53,7 @@ def main() -> None:
     train(
         asked.model, asked.out, recipe,
         lambda step: batches(maker, step, recipe.steps, rank=rank, workers=asked.workers), device=device,
-        start=asked.start,
+        start=asked.adapter,
     )  # fmt: skip
     if dist.is_initialized():
         dist.destroy_process_group()
