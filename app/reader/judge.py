@@ -34,6 +34,7 @@ from engine.model import LanguageModel
 from engine.policies.by_name import policy_by_name
 from engine.sampling import Sampling
 from ingest.pack import PackedPrompt, pack, whole
+from ingest.tree import tree_lines
 
 CLOZE = (
     "One word is blotted out here, written as ____ : {gap} Which word was it?",
@@ -118,7 +119,9 @@ def judge(model: LanguageModel, sources: Sequence[Source], length: int, policy: 
         random = Random(f"judge/{length}/{number}")
         corpus, asked = exam(sources, random, length, lambda text: len(model.encode(text)))
         documents = [document(p.path, p.text) for p in sorted(corpus.parts, key=lambda p: p.path.encode())]
-        packed = pack(whole(documents), model.encode_with_offsets, fence=f"{random.getrandbits(32):08x}")
+        packed = pack(
+            whole(documents), model.encode_with_offsets, fence=f"{random.getrandbits(32):08x}", tree=tree_lines
+        )
         with scaled(model, length + ROOM):
             said, stats = ask(model, policy, packed, asked)
         density.append(stats.density)

@@ -21,14 +21,14 @@ from app.reader.sources import Source
 from engine.frame import frame
 from ingest.document import Document, Verdict
 from ingest.pack import pack, whole
-from ingest.tree import tree
+from ingest.tree import tree_lines
 
 FIRST = 3.0
 """What the first answer behind a corpus counts: later ones have seen how answers look."""
 LED = 0.12
 """Share of the answers that are made to begin in some way."""
 TREES = 0.75
-"""Share of the prompts of several documents that end with their tree, as the product's do."""
+"""Share of the prompts with a tree behind their documents, as the product's have it where there are several."""
 END = "<|im_end|>"
 
 
@@ -53,11 +53,8 @@ def prompt_ids(tokenizer: Any, corpus: Corpus, fence: str) -> list[int]:
         return made.input_ids, made.offset_mapping
 
     documents = [document(p.path, p.text, code=p.code) for p in sorted(corpus.parts, key=lambda p: p.path.encode())]
-    ids = [int(i) for i in pack(whole(documents), encode, fence=fence).token_ids]
-    if len(documents) > 1 and corpus.random.random() < TREES:
-        shown = tree([d.path for d in documents], max(20, len(ids) // 400))
-        ids += tokenizer(f"[tree-{fence}]\n{shown}\n", add_special_tokens=False, split_special_tokens=True).input_ids
-    return ids
+    shown = tree_lines if len(documents) > 1 and corpus.random.random() < TREES else None
+    return [int(i) for i in pack(whole(documents), encode, fence=fence, tree=shown).token_ids]
 
 
 def dialogue(tokenizer: Any, corpus: Corpus, asks: Sequence[Ask], longest: int) -> Sample | None:
