@@ -89,6 +89,10 @@ class Library:
         if generator is not None:
             changes["generator_url"] = generator
         self.settings = (settings or Settings()).model_copy(update=changes)
+        if self.settings.secrets != "patterns":
+            from ingest.secrets import use
+
+            use(self.settings.secrets)
         self._loading, self._opening, self._turn = threading.Lock(), threading.Lock(), Turns()
         self._working: dict[threading.Thread, CancelToken] = {}
         self._sparse: dict[str, tuple[list[tuple[str, str]], SparseIndex]] = {}

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     generator_key: str = Field(default="", repr=False)
     generator_window: int | None = Field(default=None, ge=256)
     """Tokens that it takes, where it does not tell."""
+    secrets: Literal["patterns", "detect-secrets"] = "patterns"
+    """What looks for credentials to mask: our own patterns, or bc-detect-secrets (extra `secrets`)."""
     kv_codec: Literal["raw", "fp8", "int8", "int4"] = "raw"
     """How the session store writes KV down; all but raw save space and round the states."""
     sparse: bool = False

@@ -17,5 +17,12 @@ class FileMissing(IngestError):
         super().__init__(f"There is no file or folder '{path}'. Check the path.")
 
 
+class ScannerMissing(IngestError):
+    """The library that was chosen to look for secrets is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("bc-detect-secrets is not installed. Install it with: pip install 'omnibus-rag[secrets]'")
+
+
 class Unreadable(IngestError):
     """A reader cannot make text of a file; becomes a 'skipped' verdict with this reason."""

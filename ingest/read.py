@@ -116,7 +116,7 @@ def read_bytes(content: bytes, relative: str, *, source: str = "") -> Document:
         return _skipped(relative, source, digest, f"it nests too deeply or is too large ({type(error).__name__})", kind)
     if not made.text.strip():
         return _skipped(relative, source, digest, "it is empty", kind)
-    shown, verdict = redact(made.text, made.verdict)
+    shown, verdict = redact(made.text, made.verdict, relative)
     return Document(relative, source, digest, kind, made.title, shown, verdict, made.pages)
 
 
