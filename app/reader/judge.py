@@ -63,7 +63,7 @@ def exam(
     while True:
         corpus = cut(sources, random, int((tokens - MARGIN * min(1.0, tokens / 4096)) * 1.1 * share), code=0.0)
         asked = _hidden(corpus, random)
-        if count(corpus.text) <= tokens - 150:
+        if count(corpus.text) <= tokens - 180 - tokens // 40:
             return corpus, [*asked, *_cloze(corpus, 2)]
         share *= 0.93
 

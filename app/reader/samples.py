@@ -18,6 +18,7 @@ from app.reader.ask import Ask
 from app.reader.corpus import Corpus, cut
 from app.reader.makers import CODE, PROSE
 from app.reader.sources import Source
+from app.reader.spoken import Spoken, opening
 from engine.frame import frame
 from ingest.document import Document, Verdict
 from ingest.pack import pack, whole
@@ -116,32 +117,18 @@ def text(sources: Sequence[Source], random: Random, tokenizer: Any, longest: int
     """Real text to go on with, an eighth of its tokens counted: what the model knew it should keep."""
     corpus = cut(sources, random, longest, code=random.choice((0.0, 0.0, 1.0)))
     ids = tokenizer(corpus.text, add_special_tokens=False).input_ids[:longest]
-    counted = np.asarray([random.random() < 0.125 for _ in ids], dtype=np.float32)
-    return Sample(np.asarray(ids, dtype=np.int32), counted)
+    return _counted(ids, 0, 0.125, random)
 
 
-def plain(replies: Sequence[tuple[str, str]], random: Random, tokenizer: Any, longest: int) -> Sample:
-    """An instruction without documents, and what the base model said to it."""
-    question, reply = random.choice(replies)
-    turns = [{"role": "user", "content": question}]
-    if random.random() < 0.5:  # else the template's own
-        turns.insert(0, {"role": "system", "content": random.choice(templates.SYSTEMS)})
-    head = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    ids = tokenizer(head, add_special_tokens=False).input_ids
-    said = tokenizer(reply + END, add_special_tokens=False).input_ids
-    whole = [*ids, *said][:longest]
-    weights = ([0.0] * len(ids) + [1.0] * len(said))[:longest]
-    return Sample(np.asarray(whole, dtype=np.int32), np.asarray(weights, dtype=np.float32))
+def plain(said: Sequence[Spoken], random: Random, tokenizer: Any, longest: int) -> Sample:
+    """A dialogue without documents as the base led it, a quarter of its reply counted."""
+    chosen = random.choice(said)
+    head = tokenizer(opening(chosen.system, chosen.question), add_special_tokens=False).input_ids
+    ids = [*head, *tokenizer(chosen.reply, add_special_tokens=False).input_ids][:longest]
+    return _counted(ids, len(head), 0.25, random)
 
 
-def instructions(random: Random, count: int) -> list[str]:
-    """Plain instructions without documents."""
-    pick, t = random.choice, templates
-    return [
-        pick(t.PLAIN).format(
-            topic=pick(t.TOPICS), country=pick(t.COUNTRIES), famous=pick(t.FAMOUS), word=pick(t.WORDS),
-            animals=pick(t.CREATURES), task=pick(t.CHORES), adjective=pick(t.ADJECTIVES),
-            a=random.randrange(1, 13), b=random.randrange(1, 13),
-        )
-        for _ in range(count)
-    ]  # fmt: skip
+def _counted(ids: Sequence[int], start: int, share: float, random: Random) -> Sample:
+    """A share of the ids from `start` on counts."""
+    weights = [0.0 if i < start else float(random.random() < share) for i in range(len(ids))]
+    return Sample(np.asarray(ids, dtype=np.int32), np.asarray(weights, dtype=np.float32))

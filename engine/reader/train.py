@@ -22,7 +22,6 @@ from torch import Tensor
 from engine.reader.positions import WINDOW, YARN
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-FALL = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +35,22 @@ class Recipe:
     rate: float = 1e-3
     warm_up: int = 20
     clip: float = 1.0
+    fall: float = 0.4
+    """Share of the steps, the last ones, in which the rate falls to nothing."""
     every: int = 10
     """Steps between two lines of the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """ids [B, L], of which ids[:, i] counts weights[:, i] in the loss of predicting it."""
+    """ids [B, L], of which ids[:, i] counts weights[:, i] in the loss of predicting it.
+
+    Where `taught`, not the id is to be predicted but what the untouched model expects in its place.
+    """
 
     ids: Tensor
     weights: Tensor
+    taught: bool = False
 
 
 def base(place: Path, device: torch.device) -> Any:
@@ -70,15 +75,35 @@ def adapted(model: Any, recipe: Recipe, start: Path | None = None) -> Any:
     return get_peft_model(model, config, autocast_adapter_dtype=False)
 
 
-def loss_of(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Weighted sum of the losses of counted tokens, and the sum of their weights."""
-    decoder = model.get_base_model()
-    hidden = decoder.model(input_ids=batch.ids, use_cache=False).last_hidden_state
+def untouched(place: Path, device: torch.device) -> Any:
+    """The default model as it comes, with its own positions: the teacher of what is not to be lost."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.bfloat16, attn_implementation="sdpa")
+    return model.to(device).eval().requires_grad_(False)
+
+
+def loss_of(model: Any, batch: Batch, teacher: Any = None) -> tuple[Tensor, Tensor]:
+    """Weighted sum of the losses of counted tokens, and the sum of their weights.
+
+    With a teacher the loss is the divergence of what the model expects from what the teacher does (Hinton et al.,
+    2015).
+    """
     rows, at = batch.weights[:, 1:].nonzero(as_tuple=True)
     weights = batch.weights[rows, at + 1]
-    logits = decoder.lm_head(hidden[rows, at]).float()
-    loss = torch.nn.functional.cross_entropy(logits, batch.ids[rows, at + 1], reduction="none")
+    logits = _logits(model.get_base_model(), batch.ids, rows, at)
+    if teacher is None:
+        loss = torch.nn.functional.cross_entropy(logits, batch.ids[rows, at + 1], reduction="none")
+    else:
+        with torch.no_grad():
+            expected = _logits(teacher, batch.ids, rows, at).log_softmax(-1)
+        loss = torch.nn.functional.kl_div(logits.log_softmax(-1), expected, reduction="none", log_target=True).sum(-1)
     return (loss * weights).sum(), weights.sum()
+
+
+def _logits(decoder: Any, ids: Tensor, rows: Tensor, at: Tensor) -> Tensor:
+    hidden = decoder.model(input_ids=ids, use_cache=False).last_hidden_state
+    return decoder.lm_head(hidden[rows, at]).float()  # type: ignore[no-any-return]
 
 
 def train(
@@ -99,12 +124,14 @@ def train(
     master = [p.detach().float().clone() for p in trained]
     optimizer = torch.optim.AdamW(master, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0)
     step = _resume(out, trained, master, optimizer)
+    teacher = untouched(place, device)
     first, lead, mean, tokens = step, _rank() == 0, math.nan, 0
     out.mkdir(parents=True, exist_ok=True)
     for batch in batches(step):
         if step >= recipe.steps or _over(began, recipe.minutes, device):
             break
-        total, weight = loss_of(model, Batch(batch.ids.to(device), batch.weights.to(device)))
+        given = Batch(batch.ids.to(device), batch.weights.to(device), batch.taught)
+        total, weight = loss_of(model, given, teacher if given.taught else None)
         total.backward()  # type: ignore[no-untyped-call]
         figures = _sum(trained, master, total.detach(), weight)
         torch.nn.utils.clip_grad_norm_(master, recipe.clip)
@@ -119,7 +146,7 @@ def train(
             mean = float(figures[0] / figures[1])
             line = {
                 "step": step, "loss": round(mean, 4), "seconds": round(time.perf_counter() - began, 1),
-                "tokens": tokens * _world(), "length": batch.ids.shape[1],
+                "tokens": tokens * _world(), "length": batch.ids.shape[1], "taught": batch.taught,
             }  # fmt: skip
             with (out / "loss.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
@@ -145,7 +172,7 @@ def _resume(out: Path, trained: list[Tensor], master: list[Tensor], optimizer: A
 
 def _share(step: int, recipe: Recipe) -> float:
     """Of the learning rate: up over the first steps, held, then down to nothing."""
-    left = (recipe.steps - step) / (FALL * recipe.steps)
+    left = (recipe.steps - step) / (recipe.fall * recipe.steps)
     return min(1.0, (step + 1) / recipe.warm_up, max(left, 0.01))
 
 

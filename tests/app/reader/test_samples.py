@@ -7,16 +7,20 @@ from random import Random
 from typing import Any
 
 import pytest
+import torch
 
 from app.answering import prompt
 from app.answering.answer import Turn
 from app.reader import samples, templates
-from app.reader.batches import Maker
+from app.reader.batches import Maker, Shares
 from app.reader.corpus import cut
 from app.reader.makers import CODE, PROSE
 from app.reader.sources import Source
+from app.reader.spoken import Spoken, spoken
+from engine import default_model
 from engine.evaluation import texts
 from engine.model import LanguageModel
+from tests.conftest import KEPT
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +79,27 @@ def test_only_answers_are_learned(sources: list[Source], tokenizer: Any) -> None
 
 
 def test_a_step_is_the_same_whenever_it_is_made(sources: list[Source], default_model_path: Path) -> None:
-    replies = [("Say hello.", "Hello!")]
-    makers = [Maker(default_model_path, sources, replies, tokens=1024, seed=3, longest=1024) for _ in range(2)]
+    said = [Spoken("Be kind.", "Say hello.", "Hello!<|im_end|>")]
+    makers = [
+        Maker(default_model_path, sources, said, shares=Shares(), tokens=1024, seed=3, longest=1024) for _ in range(2)
+    ]
     makers[0](6, 0)
-    for first, second in zip(makers[0](7, 0), makers[1](7, 0), strict=True):
+    for first, second in zip(makers[0](7, 0)[:2], makers[1](7, 0)[:2], strict=True):
         assert (first == second).all()
     assert (makers[0](7, 0)[0] != makers[0](7, 1)[0]).any()
+
+
+def test_a_dialogue_without_documents_is_taught_by_its_reply(sources: list[Source], default_model_path: Path) -> None:
+    said = [Spoken("Be kind.", "Say hello.", "Hello, hello, hello, hello, hello, hello, hello!<|im_end|>")]
+    maker = Maker(default_model_path, sources, said, shares=Shares(1.0, 0.0), tokens=1024, seed=3, longest=1024)
+    ids, weights, taught = maker(1, 0)
+    assert taught
+    assert ids.shape == weights.shape == (4, 256)
+    assert 0 < weights.sum() < 4 * 20
+
+
+def test_the_base_asks_itself_and_replies(tokenizer: Any) -> None:
+    made = spoken(KEPT / "models" / default_model.BASE, 12, torch.device("cpu"), seed=1)
+    assert made
+    assert all(s.question.strip() and not s.question.endswith("<|im_end|>") for s in made)
+    assert len(tokenizer(made[0].reply).input_ids) > 3

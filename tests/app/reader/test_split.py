@@ -8,7 +8,7 @@ from random import Random
 from app.reader import sources, templates
 from app.reader.judge import CLOZE
 from app.reader.retention import INSTRUCTIONS
-from app.reader.samples import instructions
+from app.reader.spoken import examined
 from app.reader.tasks import slots
 from engine.evaluation import templates as held
 from engine.evaluation import texts
@@ -65,6 +65,5 @@ def test_paragraphs_of_the_evaluation_are_left_out_of_a_manual() -> None:
 
 
 def test_no_instruction_that_judges_what_was_lost_is_trained_on() -> None:
-    trained = {text.lower() for text in instructions(Random(2), 20_000)}
-    assert len(trained) > 1500
-    assert not trained & {asked.lower() for asked, _ in INSTRUCTIONS}
+    assert all(examined(f"Please: {asked.upper()}  Thank you!") for asked, _ in INSTRUCTIONS)
+    assert not examined("What do horses eat?")

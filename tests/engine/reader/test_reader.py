@@ -70,6 +70,20 @@ def test_training_in_two_goes_is_training_in_one(small: Path, tmp_path: Path) ->
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
+def test_what_the_base_expects_is_learned_back(small: Path, tmp_path: Path) -> None:
+    recipe = Recipe(steps=20, rank=4, alpha=8, rate=2e-2, warm_up=2, every=1)
+    train(small, tmp_path / "away", recipe, batches, device=torch.device("cpu"))
+
+    def taught(step: int) -> Iterator[Batch]:
+        for batch in batches(step):
+            yield Batch(batch.ids, torch.ones_like(batch.weights), taught=True)
+
+    train(small, tmp_path / "back", recipe, taught, device=torch.device("cpu"), start=tmp_path / "away")
+    log = [json.loads(line) for line in (tmp_path / "back" / "loss.jsonl").read_text().splitlines()]
+    assert log[0]["taught"]
+    assert log[-1]["loss"] < 0.5 * log[0]["loss"]
+
+
 def test_merged_weights_say_what_peft_says(small: Path, tmp_path: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
