@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from app.answering.answer import Answer, AnswerStats, Citation, Guidance, Turn
     from app.answering.stream import AnswerStream, CancelToken
-    from app.batch.batch import BatchAnswer, BatchProgress
+    from app.batch.batch_answer import BatchAnswer
+    from app.batch.batch_progress import BatchProgress
     from app.collection import Collection
     from app.errors import OmnibusError
     from app.library import Library
@@ -29,8 +30,8 @@ _HOMES = {
     "Answer": "app.answering.answer",
     "AnswerStats": "app.answering.answer",
     "AnswerStream": "app.answering.stream",
-    "BatchAnswer": "app.batch.batch",
-    "BatchProgress": "app.batch.batch",
+    "BatchAnswer": "app.batch.batch_answer",
+    "BatchProgress": "app.batch.batch_progress",
     "CancelToken": "app.answering.stream",
     "Citation": "app.answering.answer",
     "Collection": "app.collection",

@@ -31,7 +31,8 @@ from engine.sampling import Sampling
 from ingest import Duplicate, PageImage, TokenCache, near
 
 if TYPE_CHECKING:
-    from app.batch.batch import BatchAnswer, OnBatchProgress
+    from app.batch.batch_answer import BatchAnswer
+    from app.batch.batch_progress import OnBatchProgress
     from app.library import Library
     from engine.store import Manifest
 
@@ -258,7 +259,8 @@ class Collection:
         cancel: CancelToken | None = None,
     ) -> Iterator[BatchAnswer]:
         """Answers to many questions as they finish, decoded together behind the corpus."""
-        from app.batch.batch import Question, answer_batch
+        from app.batch.batch import answer_batch
+        from app.batch.batch_answer import Question
 
         asked = [Question(index, question, self.name) for index, question in enumerate(questions)]
         return answer_batch(self.library, asked, mode=mode, sampling=sampling, on_progress=on_progress, cancel=cancel)

@@ -38,7 +38,7 @@ class Reading:
         context = engine.context(prepared.prefix, cancel=cancel, on_progress=on_progress, save=keep)
         computed = context.stats.prompt_tokens - context.stats.cached_tokens
         if computed >= MEASURED_FROM:
-            self._collection.library.measure(engine.model.name, computed, context.stats.prefill_seconds)
+            self._collection.library.rates.note(engine.model.name, computed, context.stats.prefill_seconds)
         return context
 
     def kept(self) -> Kept:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from app.batch.batch import OnBatchProgress, Question, answer_batch
+from app.batch.batch import answer_batch
+from app.batch.batch_answer import Question
+from app.batch.batch_progress import OnBatchProgress
 from app.batch.batch_table import BatchFileProblem, check_format, read_rows, write_rows
 from app.planning.planner import ModeChoice
 from engine.events import CancelToken

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.batch.batch import BatchProgress
 from app.batch.batch_file import run_batch
+from app.batch.batch_progress import BatchProgress
 from app.errors import NoSuchJob
 from app.jobs.jobs import DoneFile, Job, OnJob
 from app.planning.planner import ModeChoice

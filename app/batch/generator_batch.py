@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.answering.generator import Generator
-from app.batch.batch import BatchAnswer, Question, failed, sentence_of
+from app.batch.batch_answer import BatchAnswer, Question, sentence_of
 from app.examination.scores import score
 from app.planning.planner import ModeChoice
 from engine.events import CancelToken
@@ -33,13 +33,13 @@ def answers(
 
     def ask(question: Question) -> BatchAnswer:
         token.raise_if_cancelled()
-        if question.fault is not None or not question.question.strip():
-            return failed(question, question.fault or "The question is empty.")
+        if question.problem:
+            return BatchAnswer.failed(question, question.problem)
         own = sampling if sampling.seed is None else replace(sampling, seed=sampling.seed + question.index)
         try:
             answer = generator.answer(collection, question.question, mode=mode, sampling=own, cancel=token)
         except Exception as error:
-            return failed(question, sentence_of(error))
+            return BatchAnswer.failed(question, sentence_of(error))
         return BatchAnswer(
             question,
             answer.text,

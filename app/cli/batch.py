@@ -31,8 +31,8 @@ def batch(
     """
     chosen = mode_choice(mode)
     with library(model, generator) as lib:
-        from app.batch.batch import BatchProgress
         from app.batch.batch_file import run_batch
+        from app.batch.batch_progress import BatchProgress
         from engine.sampling import Sampling
 
         limit = max_new_tokens or lib.settings.max_new_tokens

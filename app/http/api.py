@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from app.catalogue import CollectionInfo
 from app.conversations import ConversationInfo, Format
 from app.errors import NotAnswerable
 from app.http.viewed import library_of
-from app.library import CollectionInfo
 from app.planning.planner import ModeChoice, Plan
 from app.reports import Kept, WarmReport
 from app.shelf import DocumentInfo

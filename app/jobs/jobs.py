@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 from sqlalchemy import delete, select, update
@@ -18,6 +18,9 @@ from app.errors import JobRunning, NoSuchJob, explain
 from app.jobs.locks import held
 from engine.errors import Cancelled
 from engine.events import CancelToken
+
+if TYPE_CHECKING:
+    from app.users import User
 
 State = Literal["running", "done", "cancelled", "failed", "interrupted"]
 """interrupted: its process has gone; it can be resumed, as a cancelled or a failed one can."""
@@ -46,6 +49,12 @@ class Job:
     eta_seconds: float | None
     error: str | None
     user: int | None = None
+
+    def seen_by(self, viewer: User | None) -> bool:
+        """Whether a user sees it: their own, admins also what others added. No viewer sees all."""
+        if viewer is None or self.user == viewer.id:
+            return True
+        return viewer.is_admin and (self.user is None or self.kind == "add")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class Planning:
                 cached = engine.store.longest_prefix(engine.namespace, prefix, spans).tokens
         else:
             read = min(corpus + self._tree, budget.packed_window - budget.spoken_for)
-        rate = self._collection.library.measured_rate(engine.model.name)
+        rate = self._collection.library.rates.of(engine.model.name)
         each = engine.model.fingerprint.kv_bytes_per_token
         return Plan(
             made.mode,
@@ -182,7 +182,7 @@ class Planning:
         library = self._collection.library
         if not library.settings.sparse:
             return found
-        index = library.sparse_index(self._collection.name, self._all)
+        index = library.sparse.of(self._collection.name, self._all)
         return fuse([found, index.find(question, limit=SEARCHED)])
 
     def _planned(self, document: Document, made: Selection, rate: float | None, each: int) -> PlannedDocument:

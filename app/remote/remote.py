@@ -12,8 +12,8 @@ from urllib.parse import quote
 from app.answering.answer import Answer, AnswerStats, Citation, Guidance, Turn
 from app.answering.looked_at import LookedAt
 from app.answering.stream import AnswerStream, Event
+from app.catalogue import CollectionInfo
 from app.errors import EmptyQuestion
-from app.library import CollectionInfo
 from app.planning.planner import ModeChoice, Plan, PlannedDocument
 from app.remote.wire import BrokeOff, Wire, until_cancelled
 from app.reports import AddReport, Kept, WarmReport
@@ -25,7 +25,8 @@ from engine.sampling import Sampling
 from ingest import walk
 
 if TYPE_CHECKING:
-    from app.batch.batch import BatchAnswer, OnBatchProgress
+    from app.batch.batch_answer import BatchAnswer
+    from app.batch.batch_progress import OnBatchProgress
 
 HINT = "Is `omnibus serve` running there?"
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.answering.answer import Citation
-from app.batch.batch import BatchAnswer, BatchProgress, OnBatchProgress, Question
+from app.batch.batch_answer import BatchAnswer, Question
+from app.batch.batch_progress import BatchProgress, OnBatchProgress
 from app.errors import OmnibusError
 from app.examination.scores import Scores
 from app.remote.wire import Wire

@@ -67,7 +67,7 @@ def test_stop_while_it_reads_frees_the_engine_within_a_chunk(
     visit.status("Reading")
     turn = house[1]._turn
     assert turn.locked()
-    rate = house[1].measured_rate("smollm2-135m-reader") or 300.0
+    rate = house[1].rates.of("smollm2-135m-reader") or 300.0
     start = time.monotonic()
     visit.page.click("#stop")
     while turn.locked():

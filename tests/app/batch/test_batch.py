@@ -18,8 +18,10 @@ import pytest
 import torch
 from pyarrow import parquet
 
-from app.batch.batch import BatchProgress, Question, answer_batch
+from app.batch.batch import answer_batch
+from app.batch.batch_answer import Question
 from app.batch.batch_file import run_batch
+from app.batch.batch_progress import BatchProgress
 from app.batch.batch_table import BatchFileProblem, read_rows
 from app.examination.scores import score
 from app.library import Library

@@ -65,7 +65,7 @@ def test_the_first_question_after_a_change_restores_all_of_it(library: Library, 
 
 def test_an_edit_reads_on_from_the_chunk_it_is_in_and_old_kv_goes(library: Library, folder: Path) -> None:
     collection = library.collection("x")
-    library.settings = library.settings.model_copy(update={"chunk_tokens": 256, "segment_tokens": 512})
+    library.settings.chunk_tokens, library.settings.segment_tokens = 256, 512
     watcher = Watcher(library, "x", [folder], settle_s=0.0, warm=True)
     watcher.reconcile()
     watcher._warm()
@@ -84,7 +84,7 @@ def test_an_edit_reads_on_from_the_chunk_it_is_in_and_old_kv_goes(library: Libra
 
 def test_deleting_a_document_deletes_kv_and_sessions_made_of_it(library: Library, folder: Path) -> None:
     collection = library.collection("x")
-    library.settings = library.settings.model_copy(update={"chunk_tokens": 256, "segment_tokens": 512})
+    library.settings.chunk_tokens, library.settings.segment_tokens = 256, 512
     watcher = Watcher(library, "x", [folder], settle_s=0.0)
     watcher.reconcile()
     collection.pin("named")
