@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from engine import attention, default_model
@@ -40,6 +42,7 @@ class LanguageModel:
         """`known` is what data/models.toml, or a measurement on this machine, says of the model; `home` keeps those."""
         self.name, self.fingerprint, self.config, self.home = name, fingerprint, model.config, home
         self._model, self._tokenizer = model, tokenizer
+        self.encode("")  # leaves off truncation and padding, which later calls, in whatever thread, then need not
         self.decoder = model.model
         self.device: torch.device = next(model.parameters()).device
         self.dtype: torch.dtype = next(model.parameters()).dtype
@@ -110,10 +113,18 @@ class LanguageModel:
 
         What looks like a special token stays text: a document cannot end its turn or speak as the system.
         """
-        made = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
-        )
-        return made.input_ids, made.offset_mapping
+        (made,) = self._others.encode_batch([text], add_special_tokens=False)  # unlike encode, lets other threads run
+        return made.ids, made.offsets
+
+    @cached_property
+    def _others(self) -> Tokenizer:
+        """The tokenizer of others' texts, in which special tokens are text: a switch of the object, which set for a
+        call would be set for whatever other threads are reading too."""
+        made = Tokenizer.from_str(self._tokenizer.backend_tokenizer.to_str())
+        made.encode_special_tokens = True
+        made.no_truncation()
+        made.no_padding()
+        return made
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out."""
