@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.reports import Kept
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.events import CancelToken, OnProgress
 from engine.prefill import chunk_spans
 

@@ -14,7 +14,8 @@ from app.answering.looked_at import looked_at
 from app.answering.stream import Event
 from app.planning.planner import ModeChoice
 from app.reading import Reading
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.events import CancelToken
 from engine.sampling import Sampling
 

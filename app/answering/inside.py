@@ -19,7 +19,8 @@ from engine.reason import Reason
 
 if TYPE_CHECKING:
     from app.planning.planning import Prepared
-    from engine.engine import Context, Engine
+    from engine.context import Context
+    from engine.engine import Engine
     from engine.generate import GenerationStats
     from engine.provenance import Provenance
 

@@ -16,7 +16,8 @@ from app.planning.planning import Prepared
 from app.reading import Reading
 from engine.batch import SLOTS, Choice, Reply
 from engine.choose import in_common
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.events import CancelToken
 from engine.sampling import Sampling
 

@@ -14,7 +14,8 @@ from engine.bench.rivals import Prompt, Rival
 from engine.bench.roof import Bound, Roof, Work
 from engine.bench.turns import Run, in_turns, timed, times
 from engine.bench.work import reading, restoring, step
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.model import LanguageModel
 from engine.policies.base import Policy
 from engine.prefill import chunk_spans

@@ -9,7 +9,8 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.evaluation.errors import UnknownSuite
 from engine.evaluation.forced import forced
 from engine.evaluation.record import Ledger, Record

@@ -11,8 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from engine.context import Context
 from engine.crossover import border
-from engine.engine import Context, Engine
+from engine.engine import Engine
 from engine.errors import UnknownPolicy
 from engine.evaluation.errors import NoStoreHere
 from engine.model import LanguageModel

@@ -28,7 +28,8 @@ import torch
 import torch.nn.functional as F
 
 from engine.attention import Attending
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.layers import run_layers
 from engine.model import LanguageModel
 from engine.prefill import chunk_spans

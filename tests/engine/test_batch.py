@@ -9,7 +9,8 @@ import torch
 
 from engine.batch import CHOICE_TOKENS, Choice, Reply
 from engine.choose import most_fed
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.errors import Cancelled, PromptTooLong
 from engine.events import CancelToken
 from engine.model import LanguageModel

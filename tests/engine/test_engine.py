@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
 from engine.model import LanguageModel

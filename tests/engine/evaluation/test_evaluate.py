@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.evaluation import variant as variants
 from engine.evaluation.errors import OtherRun
 from engine.evaluation.evaluate import Plan, Result, bare_frame, evaluate, plain_frame

@@ -20,7 +20,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.errors import ModelLoadError
 from engine.model import LanguageModel
 from engine.store import Store

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.engine import Context, Engine
+from engine.context import Context
+from engine.engine import Engine
 from engine.errors import StoreError
 from engine.host_cache import PAGE, HostCache
 from engine.memory_plan import MemoryPlan
