@@ -103,7 +103,7 @@ class ChatEvents:
             dialogue.editing = None
             yield skip, skip, "", ""
         elif act == "suggest" and number < len(dialogue.suggested):
-            async for shown in self._asked(dialogue.suggested[number], name, dialogue, chosen, request):
+            async for shown in self.respond(dialogue.suggested[number], name, dialogue, request, *choices):
                 yield shown
         elif number >= len(dialogue.turns):
             yield skip, skip, skip, skip
@@ -122,30 +122,44 @@ class ChatEvents:
     async def _asked(
         self, question: str, name: str | None, dialogue: Dialogue, choices: Choices, request: gr.Request
     ) -> AsyncIterator[tuple[Any, Any, Any, Any]]:
-        say, skip, kept = Texts.of(request), gr.skip(), dialogue
+        say, skip = Texts.of(request), gr.skip()
         dialogue.tab = dialogue.tab or request.session_hash or ""
+        if not self._running.take(dialogue.tab, question):
+            yield skip, skip, skip, skip
+            return
         try:
-            collection = self._viewed.collection(name, request)
-            stream = collection.stream(
-                question, mode=choices.mode, history=choices.history(dialogue.turns), sampling=choices.sampling
-            )
+            run = await self._begun(question, name, dialogue, choices, request)
         except OmnibusError as error:
             yield dialogue.messages, dialogue, chat_view.failure(error, say), skip
             return
-        if not await anyio.to_thread.run_sync(self._shelf.readable, name, request):
+        finally:
+            self._running.give_back(dialogue.tab)
+        if run is None:
             yield dialogue.messages, dialogue, chat_view.status(say("nothing_to_read")), question
             return
+        yield dialogue.messages, dialogue, chat_view.status(say("waiting")), ""
+        async for talk in self._followed(run, request):
+            yield *talk, skip
+
+    async def _begun(
+        self, question: str, name: str | None, dialogue: Dialogue, choices: Choices, request: gr.Request
+    ) -> Run | None:
+        """The answer in the making; null where there is nothing to read. Raises what a stream refuses at once."""
+        collection, kept = self._viewed.collection(name, request), dialogue
+        stream = collection.stream(
+            question, mode=choices.mode, history=choices.history(dialogue.turns), sampling=choices.sampling
+        )
+        if not await anyio.to_thread.run_sync(self._shelf.readable, name, request):
+            return None
 
         def keep(answer: Answer) -> None:
             kept.number = collection.conversations.add(question, answer, kept.number)
 
         dialogue.editing = None
-        run = Run(dialogue, question, stream, say, keep)
+        run = Run(dialogue, question, stream, Texts.of(request), keep)
         self._tabs.keep(self._viewed.person(request), name or DEFAULT, dialogue)
         self._running.start(run)
-        yield dialogue.messages, dialogue, chat_view.status(say("waiting")), ""
-        async for talk in self._followed(run, request):
-            yield *talk, skip
+        return run
 
     async def follow(self, dialogue: Dialogue, request: gr.Request) -> AsyncIterator[Talk]:
         """Show what a tab was waiting for before it was loaded again."""
@@ -176,11 +190,10 @@ class ChatEvents:
 
     def suggest(self, name: str | None, dialogue: Dialogue, request: gr.Request) -> str:
         """Questions to begin with, where nothing was asked yet."""
-        say, collection = Texts.of(request), self._viewed.found(name, request)
-        dialogue.suggested = []
+        say, collection, found = Texts.of(request), self._viewed.found(name, request), []
         if collection is not None and not dialogue.messages and len(collection.documents()) <= SUGGESTED_FROM:
-            found = suggestions(collection.shelf.documents())
-            dialogue.suggested = [chat_view.question(each, say) for each in found]
+            found = [chat_view.question(each, say) for each in suggestions(collection.shelf.documents())]
+        dialogue.suggested = found  # at once: those that are shown can be clicked all the while
         return chat_view.suggestions(dialogue, say)
 
     def _cut(self, name: str | None, dialogue: Dialogue, turns: int, request: gr.Request) -> None:

@@ -139,7 +139,7 @@ def exports(collection: str, number: int | None, say: Texts) -> str:
 def _footer(answer: Answer, first: int, number: int, say: Texts) -> str:
     items = "".join(
         f'<li><a href="#cite-{first + i}" class="cite {c.state}">[{i + 1}] {escape(_place(c, say))}</a> '
-        f"<q>{escape(_short(c.quote))}</q></li>"
+        f"{_doubt(c, say)}<q>{escape(_short(c.quote))}</q></li>"
         for i, c in enumerate(answer.citations)
     )
     sources = f'<ol class="citations">{items}</ol>' if items else ""
@@ -171,6 +171,11 @@ def statistics(s: AnswerStats, say: Texts) -> str:
         mode=say(f"stats_{s.mode}"),
         attention=attention,
     )
+
+
+def _doubt(citation: Citation, say: Texts) -> str:
+    """A badge where the words are not quite the document's."""
+    return f'<span class="badge fuzzy">{escape(say("fuzzy"))}</span> ' if citation.state == "fuzzy" else ""
 
 
 def _place(citation: Citation, say: Texts) -> str:

@@ -60,11 +60,12 @@ class LibraryEvents:
     ) -> Iterator[tuple[Any, Any]]:
         """Documents with their tokens, and what a question will read; loads the model, whose tokens they are.
 
-        Shows nothing where the person went on to another collection meanwhile.
+        Shows nothing where the person went on to another collection meanwhile. What is on its way to the browser by
+        then is put right by the plan of that collection, which comes behind it and always says which documents it has.
         """
         say = Texts.of(request)
         if not self.readable(name, request):
-            yield gr.skip(), ""
+            yield self.panel(name, request)
             return
         if not self._viewed.seen(request).loaded:
             yield gr.skip(), plan_view.note(say("loading_to_count"))
@@ -77,10 +78,9 @@ class LibraryEvents:
             if sentence is None:
                 raise
             return
-        if dialogue.left:
-            yield gr.skip(), gr.skip()
-        else:
+        if not dialogue.left:
             yield self._documents(collection, say, plan), plan_view.render(plan, mode, say)
+        yield gr.skip(), gr.skip()  # Gradio sends what came last once more at the end
 
     def add(self, files: Sequence[str] | None, name: str | None, request: gr.Request) -> tuple[Any, Any, str, str, str]:
         """Put uploaded files, archives unpacked, into the collection and say what became of them."""

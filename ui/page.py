@@ -113,6 +113,8 @@ def build(library: Library) -> gr.Blocks:
     with gr.Blocks(title="Omnibus", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as page:
         p = _Parts(viewed, library.settings)
         quiet: dict[str, Any] = {"show_progress": "hidden"}
+        every = {"trigger_mode": "multiple", **quiet}  # by default an event is dropped while the one before is answered
+        latest = {"trigger_mode": "always_last", **quiet}
         panel, talk = [p.documents, p.plan], [p.chat, p.dialogue, p.status]
         here = [p.collection, p.dialogue]
         planned = {
@@ -120,10 +122,10 @@ def build(library: Library) -> gr.Blocks:
             "inputs": [*here, p.settings.mode, p.settings.max_tokens],
             "outputs": panel,
             "concurrency_limit": 4,
-            **quiet,
+            **latest,
         }
-        kept = {"fn": chat.earlier, "inputs": [*here, p.find], "outputs": [p.earlier, p.name, p.exports], **quiet}
-        begin = {"fn": chat.suggest, "inputs": here, "outputs": p.suggestions, **quiet}
+        kept = {"fn": chat.earlier, "inputs": [*here, p.find], "outputs": [p.earlier, p.name, p.exports], **latest}
+        begin = {"fn": chat.suggest, "inputs": here, "outputs": p.suggestions, **latest}
         watched = {"fn": shelf.watches, "inputs": p.collection, "outputs": p.watches, "queue": False, **quiet}
 
         def settled(event: Any) -> None:
@@ -137,22 +139,22 @@ def build(library: Library) -> gr.Blocks:
         page.load(shelf.who, None, [p.who, p.upload], **quiet)
         page.load(None, None, p.settings.theme, js=THEME_KEPT)
         gr.Timer(WATCHED_EVERY_S).tick(**watched)
-        settled(p.collection.input(chat.choose, here, [*panel, *talk, p.source], queue=False, **quiet))
+        settled(p.collection.input(chat.choose, here, [*panel, *talk, p.source], queue=False, **latest))
         p.upload.upload(
             shelf.add, [p.upload, p.collection], [p.upload, p.collection, p.status, *panel], concurrency_limit=4
         ).then(**begin).then(**planned)
-        p.documents.rule(shelf.rule, p.collection, [p.documents, p.status], **quiet).then(**begin).then(**planned)
+        p.documents.rule(shelf.rule, p.collection, [p.documents, p.status], **every).then(**begin).then(**planned)
         p.plan.warm(shelf.warm, p.collection, p.plan, concurrency_limit=4, **quiet).then(**planned)
         asked = [*here, *p.settings.asking]
         for start in (p.ask.click, p.question.submit):
-            settled(start(chat.respond, [p.question, *asked], [*talk, p.question], concurrency_limit=None, **quiet))
-        settled(p.status.act(chat.act, asked, [*talk, p.question], concurrency_limit=None, **quiet))
+            settled(start(chat.respond, [p.question, *asked], [*talk, p.question], concurrency_limit=None, **every))
+        settled(p.status.act(chat.act, asked, [*talk, p.question], concurrency_limit=None, **every))
         p.stop.click(chat.stop, p.dialogue, None, queue=False)
         settled(p.chat.clear(chat.leave, here, talk, queue=False, **quiet))
         p.find.submit(**kept)
-        p.earlier.input(chat.reopen, [p.earlier, *here], [*talk, p.source], **quiet).then(**kept).then(**planned)
+        p.earlier.input(chat.reopen, [p.earlier, *here], [*talk, p.source], **latest).then(**kept).then(**planned)
         p.name.submit(chat.rename, [p.name, *here], None, **quiet).then(**kept)
-        p.source.jump(source.jump, here, p.source, queue=False, **quiet)
+        p.source.jump(source.jump, here, p.source, queue=False, **every)
         p.settings_tab.select(p.settings.models, p.collection, p.settings.model, **quiet)
         p.settings.wire(p.collection, p.status, planned)
         page.unload(chat.gone)

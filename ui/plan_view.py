@@ -61,21 +61,25 @@ def _used(plan: Plan) -> int:
 
 def _meter(plan: Plan, say: Texts) -> str:
     """Who has which share of the tokens that the model answers well from (of its window, where that is passed)."""
+    whole = (
+        plan.read_tokens if plan.mode == "whole" else sum(d.prompt_tokens for d in plan.documents)
+    )  # the pinned ones
     parts = [
         ("system", plan.system_tokens),
-        ("corpus" if plan.mode == "whole" else "passages", plan.read_tokens),
+        ("corpus", whole),
+        ("passages", plan.read_tokens - whole),
         ("history", plan.history_tokens),
         ("reserve", plan.reserve_tokens),
     ]
     used = _used(plan)
     room = plan.effective_window if used <= plan.effective_window else plan.window
     shown = [*parts, ("free", max(0, room - used))]
-    whole = max(room, used)
-    fills = "".join(f'<span class="ctx-{k}" style="width:{100 * n / whole:.2f}%"></span>' for k, n in parts)
+    most = max(room, used)
+    fills = "".join(f'<span class="ctx-{k}" style="width:{100 * n / most:.2f}%"></span>' for k, n in parts)
     legend = "".join(
         f'<li class="ctx-{k}">{escape(say(f"part_{k}"))} <b>{say.number(n)}</b></li>'
         for k, n in shown
-        if n or k != "history"
+        if n or k not in ("history", "corpus", "passages")
     )
     label = "; ".join(f"{say(f'part_{k}')}: {say.number(n)}" for k, n in shown)
     return (

@@ -81,6 +81,7 @@ class Running:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
+        self._taken: dict[str, str] = {}
 
     def start(self, run: Run) -> None:
         """Begin a run, stopping the tab's one before."""
@@ -102,6 +103,22 @@ class Running:
         """What a tab waits for, if anything."""
         with self._lock:
             return self._runs.get(tab)
+
+    def take(self, tab: str, question: str) -> bool:
+        """Take a question, until it is given back; false for a second click: it is taken, being answered, or empty by
+        then."""
+        run = self.of(tab)
+        with self._lock:
+            before = self._taken.get(tab) or (run.question if run else None)
+            if before is not None and question.strip() in ("", before.strip()):
+                return False
+            self._taken[tab] = question
+            return True
+
+    def give_back(self, tab: str) -> None:
+        """Its answer is in the making, or will not be."""
+        with self._lock:
+            self._taken.pop(tab, None)
 
     def stop(self, tab: str) -> None:
         """Stop what a tab waits for, if anything."""

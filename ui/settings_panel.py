@@ -69,14 +69,15 @@ class SettingsPanel:
 
     def wire(self, collection: gr.Dropdown, status: gr.HTML, planned: dict[str, Any]) -> None:
         """What changes do: a new plan where it depends on them."""
+        latest: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
         for component in (self.mode, self.max_tokens):
             component.input(**planned)
         self.theme.input(None, self.theme, None, js=THEME)
         shared = [self.policy, self.level]
         for component in shared:
-            component.input(self.attend, shared, [status, self.level], show_progress="hidden").then(**planned)
-        self.model.input(self.choose, self.model, status, show_progress="hidden").then(**planned).then(
-            self.models, collection, self.model, show_progress="hidden"
+            component.input(self.attend, shared, [status, self.level], **latest).then(**planned)
+        self.model.input(self.choose, self.model, status, **latest).then(**planned).then(
+            self.models, collection, self.model, **latest
         )
 
     def models(self, name: str | None, request: gr.Request) -> Any:

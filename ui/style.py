@@ -64,7 +64,9 @@ ol.citations { list-style: none; margin: 10px 0 0 !important; padding: 0 !import
 ol.citations li { margin: 3px 0; }
 a.cite { font-weight: 600; overflow-wrap: anywhere; color: #0f766e !important; text-underline-offset: 3px; }
 .dark a.cite { color: #5eead4 !important; }
-a.cite.unverified { text-decoration: line-through; }
+a.cite.unverified { color: #991b1b !important; }
+.dark a.cite.unverified { color: #fca5a5 !important; }
+#middle:has(#chat .message) #suggestions { display: none; }
 p.stats { font-size: .78rem !important; color: var(--body-text-color); margin: 10px 0 0 !important; }
 p.notice { color: var(--body-text-color-subdued); font-style: italic; }
 .source-head { padding: 4px 2px 8px; font-size: .9rem; overflow-wrap: anywhere; }
@@ -153,14 +155,15 @@ ol.places a { justify-self: start; text-align: left; padding: 0; overflow-wrap: 
 .measure > span { display: block; height: 100%; background: #0f766e; }
 .dark .measure > span { background: #2dd4bf; }
 .stack .ctx-system, .legend .ctx-system::before { background: #57534e; }
-.stack :is(.ctx-corpus, .ctx-passages), .legend :is(.ctx-corpus, .ctx-passages)::before { background: #0f766e; }
+.stack .ctx-corpus, .legend .ctx-corpus::before { background: #0f766e; }
+.stack .ctx-passages, .legend .ctx-passages::before { background: #0369a1; }
 .stack .ctx-history, .legend .ctx-history::before { background: #7c3aed; }
 .stack .ctx-reserve, .legend .ctx-reserve::before { background: #b45309; }
 .legend .ctx-free::before { background: var(--border-color-primary) !important; }
 .dark .stack .ctx-system { background: #a8a29e; }
 .dark .legend .ctx-system::before { background: #a8a29e; }
-.dark .stack :is(.ctx-corpus, .ctx-passages) { background: #2dd4bf; }
-.dark .legend :is(.ctx-corpus, .ctx-passages)::before { background: #2dd4bf; }
+.dark .stack .ctx-corpus, .dark .legend .ctx-corpus::before { background: #2dd4bf; }
+.dark .stack .ctx-passages, .dark .legend .ctx-passages::before { background: #38bdf8; }
 .dark .stack .ctx-history { background: #a78bfa; }
 .dark .legend .ctx-history::before { background: #a78bfa; }
 .dark .stack .ctx-reserve { background: #f59e0b; }

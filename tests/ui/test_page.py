@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import SAMPLES
-from tests.ui.conftest import LONG, ROWS, Visit
+from tests.ui.conftest import LONG, ROWS, Visit, number
 from ui.sanitise import rendered
 
 HOSTILE = """![x](http://127.0.0.2:9/leak?q=3) <img src='http://127.0.0.2:9/leak?q=4'>
@@ -29,6 +29,10 @@ HOSTILE = """![x](http://127.0.0.2:9/leak?q=3) <img src='http://127.0.0.2:9/leak
 an entity &#10;&#10;![x](http://127.0.0.2:9/leak?q=7) &#13;&#13;![x](http://127.0.0.2:9/leak?q=8)
 """
 """What a document may tell the model to print: the chat parses it as Markdown again after an empty line in HTML."""
+
+
+READING = r"Reading ([\d,]+) of ([\d,]+) tokens, ([\d,]+) tokens/s, ([\d,]+) s left"
+STATUS = "pattern => document.querySelector('#status').innerText.match(pattern)"
 
 
 def test_upload_ask_stream_and_open_the_citation_at_its_line(visit: Visit) -> None:
@@ -77,13 +81,20 @@ def test_a_skipped_file_says_why_and_leaves_nothing_to_ask(visit: Visit, tmp_pat
     assert visit.page.input_value("#question textarea") == "What is in the photo?"
 
 
-def test_stop_during_reading_ends_it_and_the_next_question_is_answered(visit: Visit, tmp_path: Path) -> None:
+def test_reading_tells_its_rate_and_time_left_stop_ends_it_and_the_next_question_is_answered(
+    visit: Visit, tmp_path: Path
+) -> None:
     long = tmp_path / "long.txt"
     long.write_text(LONG)
     visit.collection("long")
     visit.upload(long)
     visit.ask("What does the keeper do? " + "Tell me more. " * 60)
-    visit.page.wait_for_function("document.querySelector('#status').innerText.includes('Reading')", timeout=60_000)
+    found = visit.page.wait_for_function(STATUS, arg=READING, timeout=60_000).json_value()
+    done, total, rate, left = (number(said) for said in found[1:])
+    assert 0 < done < total
+    assert abs(left - (total - done) / rate) <= 1 + 0.1 * left
+    assert visit.page.locator("#suggestions").is_hidden()
+    visit.look("reading")
     visit.page.fill("#question textarea", "What does the keeper look at?")
     visit.page.wait_for_timeout(700)
     assert visit.page.input_value("#question textarea"), "what is typed while it reads stays"
