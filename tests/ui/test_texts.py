@@ -77,7 +77,7 @@ def test_an_error_is_said_in_german_with_its_facts() -> None:
 
 def test_a_reason_is_said_in_german_with_its_facts() -> None:
     budget = Budget(window=8192, effective_window=2000, packed_window=2000, spoken_for=100)
-    said = [choose_mode(tokens, budget, mode)[1] for tokens in (1500, 12345) for mode in ("auto", "whole", "packed")]
+    said = [choose_mode(tokens, 0, budget, mode)[1] for tokens in (1500, 12345) for mode in ("auto", "whole", "packed")]
     assert len({reason.code for reason in said}) == 5
     german = [Texts("de").reason(reason.opening()) for reason in said]
     assert "Alle 1.500 Token der Dokumente passen und sind ganz gelesen." in german

@@ -73,5 +73,6 @@ ERRORS = {
     "WrongKey": "Der Sitzungsspeicher {root} gehört zu einem anderen Schlüssel oder zu keinem.",
     "ReadOnly": "Der Sitzungsspeicher {root} wird nur gelesen, sein Ordner ist nicht beschreibbar.",
     "IngestError": "Die Datei lässt sich nicht lesen: {message}",
+    "ScannerMissing": "bc-detect-secrets ist nicht installiert: pip install 'omnibus-rag[secrets]'",
     "FileMissing": "Eine Datei oder einen Ordner „{path}“ gibt es nicht.",
 }
