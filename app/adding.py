@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.document_info import DocumentInfo
 from app.errors import UploadTooLarge
 from app.jobs.jobs import DoneFile, Job, JobRun, OnJob
 from app.reports import AddReport
-from app.shelf import DocumentInfo
 from app.stamp import stamp_of
 from app.uploads import upload_path
 from engine.events import CancelToken

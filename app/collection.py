@@ -14,6 +14,7 @@ from app.answering.answering import Answering
 from app.answering.inside import Laps
 from app.answering.stream import AnswerStream, Event
 from app.conversations import Conversations
+from app.document_info import DocumentInfo
 from app.errors import EmptyQuestion
 from app.jobs.jobs import Job, OnJob
 from app.kept_kv import KeptKV
@@ -23,7 +24,7 @@ from app.planning.rules import Rule, Rules, Ruling
 from app.planning.snapshots import Snapshot, SnapshotInfo, Snapshots
 from app.reading import Reading
 from app.reports import AddReport, Kept, WarmReport
-from app.shelf import DocumentInfo, Shelf
+from app.shelf import Shelf
 from app.source import SourceView, view
 from engine.engine import Engine
 from engine.events import CancelToken, OnProgress, Progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.shelf import DocumentInfo
+from app.document_info import DocumentInfo
 
 
 @dataclass(frozen=True, slots=True)

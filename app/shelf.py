@@ -11,30 +11,15 @@ from sqlalchemy.orm import Session, sessionmaker, undefer
 
 from app.database.models import CollectionRow, DocumentRow, PassageRow, WatchedRow
 from app.database.session import truncate
+from app.document_info import DocumentInfo, document_of
 from app.errors import NoSuchDocument
 from app.planning.snapshots import purge, put_aside
 from app.search.search import Hit, Search
-from ingest import Document, Page, Verdict, passages
+from ingest import Document, passages
 
 PASSAGE_CHARS = 1200
 SEARCHED = 200
 """Passages that a search gives."""
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentInfo:
-    """A document as lists show it. status: loaded, decoded (by a guess, see encoding and confidence) or skipped."""
-
-    id: str
-    path: str
-    kind: str
-    title: str
-    characters: int
-    pages: int
-    status: str
-    reason: str | None
-    encoding: str | None
-    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,20 +159,20 @@ class Shelf:
     def infos(self) -> list[DocumentInfo]:
         """Every document, skipped ones too, in canonical order."""
         with self._sessions() as db:
-            return [_info(row) for row in sorted(db.scalars(self._query()), key=_order)]
+            return [DocumentInfo.of(row) for row in sorted(db.scalars(self._query()), key=_order)]
 
     def documents(self) -> list[Document]:
         """Every document that has text, in canonical order: by the bytes of the path."""
         with self._sessions() as db:
             rows = db.scalars(self._query().where(DocumentRow.status != "skipped").options(undefer(DocumentRow.text)))
-            return [_document(row) for row in sorted(rows, key=_order)]
+            return [document_of(row) for row in sorted(rows, key=_order)]
 
     def document(self, identifier: str) -> Document:
         """One document by its id or path; raises NoSuchDocument."""
         with self._sessions() as db:
             for row in db.scalars(self._query()):
-                if identifier in (row.path, _info(row).id):
-                    return _document(row)
+                if identifier in (row.path, DocumentInfo.of(row).id):
+                    return document_of(row)
         raise NoSuchDocument(identifier)
 
     def remove(self, path: str) -> None:
@@ -250,34 +235,4 @@ def _renamed(document: Document) -> Document:
         document.text,
         document.verdict,
         document.pages,
-    )
-
-
-def _document(row: DocumentRow) -> Document:
-    verdict = Verdict(row.status, row.reason, row.encoding, row.confidence)  # type: ignore[arg-type]
-    return Document(
-        row.path,
-        row.source,
-        row.content_hash,
-        row.kind,  # type: ignore[arg-type]
-        row.title,
-        row.text,
-        verdict,
-        tuple(Page(*page) for page in row.pages),
-    )
-
-
-def _info(row: DocumentRow) -> DocumentInfo:
-    identity = Document(row.path, "", row.content_hash, "text", "", "", Verdict("loaded")).id
-    return DocumentInfo(
-        identity,
-        row.path,
-        row.kind,
-        row.title,
-        row.characters,
-        len(row.pages),
-        row.status,
-        row.reason,
-        row.encoding,
-        row.confidence,
     )

@@ -1,7 +1,7 @@
 """Attention on tensors: dense and sparse prefill, decode, estimates; and the small steps between matrix products.
 
 Every operation has a plain torch reference (`kernels.reference`) and a Triton kernel (`kernels.triton`) under the same
-name; `kernels.cpu` is the fast path without a GPU. Callers use the names below; `kernels.dispatch` picks the path.
+name; `kernels.cpu` is the fast path without a GPU. Callers use the names below; `kernels.backend` picks the path.
 """
 
 from kernels.dispatch import (

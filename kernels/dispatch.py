@@ -1,39 +1,13 @@
-"""Which implementation runs: OMNIBUS_KERNELS=triton|torch, else Triton on a GPU and torch on a CPU."""
+"""The operations; each runs where the backend of its tensors says (kernels.backend)."""
 
 from __future__ import annotations
 
-import functools
-import os
-from types import ModuleType
-from typing import Literal
-
-import torch
 from torch import Tensor
 
-from kernels.errors import ArgumentError, BackendUnavailable
+from kernels.backend import module
+from kernels.errors import ArgumentError
 from kernels.index import BlockIndex
 from kernels.pages import Pages
-
-Backend = Literal["triton", "torch"]
-ON_CPU = {"dense_attention", "sparse_attention", "decode_attention"}
-"""Operations with a CPU path of their own; the reference of the others is as fast there."""
-
-
-def backend(device: torch.device) -> Backend:
-    """The backend for tensors on this device; raises BackendUnavailable where the one asked for cannot run."""
-    wanted = os.environ.get("OMNIBUS_KERNELS", "").strip().lower()
-    if wanted not in ("", "triton", "torch"):
-        raise ArgumentError("OMNIBUS_KERNELS", repr(wanted), "triton or torch")
-    if wanted == "torch":
-        return "torch"
-    runnable = device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
-    if runnable and not _has_triton():
-        runnable = False
-    if wanted == "triton" and not runnable:
-        raise BackendUnavailable(
-            "triton", f"they need Triton and a GPU (or TRITON_INTERPRET=1), tensors are on {device}"
-        )
-    return "triton" if runnable and (wanted == "triton" or device.type == "cuda") else "torch"
 
 
 def dense_attention(
@@ -54,7 +28,7 @@ def dense_attention(
     sequence's own lengths, left aligned; behind them out is 0 and lse -inf. k and v may be float8_e4m3fn with
     k_scale, v_scale float32 [B, Hkv, 1 or blocks] (see kernels.fp8). lse is float32, natural log. Raises ArgumentError.
     """
-    operation = _module("dense_attention", q.device).dense_attention
+    operation = module("dense_attention", q.device).dense_attention
     result: tuple[Tensor, Tensor] = operation(
         q, k, v, scale=scale, causal=causal, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale
     )
@@ -74,7 +48,7 @@ def sparse_attention(
     v_scale: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As dense_attention, causal, over the (query, key) pairs of `index` only."""
-    operation = _module("sparse_attention", q.device).sparse_attention
+    operation = module("sparse_attention", q.device).sparse_attention
     result: tuple[Tensor, Tensor] = operation(
         q, k, v, index, scale=scale, q_lens=q_lens, kv_lens=kv_lens, k_scale=k_scale, v_scale=v_scale
     )
@@ -101,7 +75,7 @@ def decode_attention(
     ceil(Tk / mass_block)], a power of two of at least 16; else it is None. q [B, H, Tq, D]; several prompts' queries
     over one shared prefix go in as Tq, causal=False.
     """
-    operation = _module("decode_attention", q.device).decode_attention
+    operation = module("decode_attention", q.device).decode_attention
     result: tuple[Tensor, Tensor, Tensor | None] = operation(
         q, k, v, scale=scale, causal=causal, kv_lens=kv_lens, pages=pages, k_scale=k_scale, v_scale=v_scale,
         mass_block=mass_block,
@@ -115,7 +89,7 @@ def last_query_scores(q: Tensor, k: Tensor, *, scale: float | None = None) -> tu
     Returns (vertical, slash), float32 [B, H, Tk]: vertical[j] is the sum of their attention to key j, slash[o] of
     that to the key o places before each of them (arXiv 2407.02490, algorithm 2). k [B, Hkv, Tk, D]; linear in Tk.
     """
-    result: tuple[Tensor, Tensor] = _module("last_query_scores", q.device).last_query_scores(q, k, scale=scale)
+    result: tuple[Tensor, Tensor] = module("last_query_scores", q.device).last_query_scores(q, k, scale=scale)
     return result
 
 
@@ -127,7 +101,7 @@ def antidiagonal_scores(
     q [B, H, Tq, D], k [B, Hkv, Tk, D] -> float32 [B, H, ceil(Tq / block), ceil(Tk / block)]; a row of a whole block
     sums to block / stride. Blocks of queries are counted from the first query, which stands at a multiple of `stride`.
     """
-    result: Tensor = _module("antidiagonal_scores", q.device).antidiagonal_scores(
+    result: Tensor = module("antidiagonal_scores", q.device).antidiagonal_scores(
         q, k, stride=stride, block=block, scale=scale
     )
     return result
@@ -142,7 +116,7 @@ def sampled_scores(
     (scores float32 [B, H, ceil(A / per), ceil(Tk / block)]: the shares of `per` successive queries added up; lse
     float32 [B, H, A]).
     """
-    result: tuple[Tensor, Tensor] = _module("sampled_scores", q.device).sampled_scores(
+    result: tuple[Tensor, Tensor] = module("sampled_scores", q.device).sampled_scores(
         q, k, positions, block=block, per=per, scale=scale
     )
     return result
@@ -150,7 +124,7 @@ def sampled_scores(
 
 def sampled_lse(q: Tensor, k: Tensor, positions: Tensor, *, scale: float | None = None) -> Tensor:
     """The log-sum-exp of the sampled queries' scores alone, float32 [B, H, A]; see sampled_scores."""
-    result: Tensor = _module("sampled_scores", q.device).sampled_lse(q, k, positions, scale=scale)
+    result: Tensor = module("sampled_scores", q.device).sampled_lse(q, k, positions, scale=scale)
     return result
 
 
@@ -169,7 +143,7 @@ def column_scores(
     blocks int32 [B, H, S]: numbers of blocks of `block` keys -> float32 [B, H, S * block]; keys that no query sees
     get 0, those of a block behind the last one too.
     """
-    result: Tensor = _module("column_scores", q.device).column_scores(
+    result: Tensor = module("column_scores", q.device).column_scores(
         q, k, positions, lse, blocks, block=block, scale=scale
     )
     return result
@@ -184,7 +158,7 @@ def column_shares(
     columns int32 [B, H, C] are keys, of which the first counts int32 [B, H] are used; the others get 0. `per`
     successive queries are added up. See sampled_scores for the first four.
     """
-    result: Tensor = _module("column_shares", q.device).column_shares(
+    result: Tensor = module("column_shares", q.device).column_shares(
         q, k, positions, lse, columns, counts, per=per, scale=scale
     )
     return result
@@ -202,7 +176,7 @@ def choose_blocks(
     own queries are always taken. Returns (starts int32 [B, H, rows, blocks] in tokens, ascending; how many [B, H,
     rows]); what stands behind them means nothing.
     """
-    result: tuple[Tensor, Tensor] = _module("choose_blocks", scores.device).choose_blocks(
+    result: tuple[Tensor, Tensor] = module("choose_blocks", scores.device).choose_blocks(
         scores, held, columns, column_counts, aim, q_len=q_len, kv_len=kv_len, edge=edge, block=block,
         neighbours=neighbours,
     )  # fmt: skip
@@ -224,7 +198,7 @@ def select_keys(
     Scores as high as the lowest one taken are taken with it. Returns (places int32 [..., N] ascending, behind them N;
     how many int32 [...]). Nothing is sorted and the host does not wait: the lowest score is found by bisection.
     """
-    result: tuple[Tensor, Tensor] = _module("select_keys", scores.device).select_keys(
+    result: tuple[Tensor, Tensor] = module("select_keys", scores.device).select_keys(
         scores, mass=mass, count=count, forced=forced, allowed=allowed
     )
     return result
@@ -234,13 +208,13 @@ def quantize_pages(x: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """x [B, Hkv, T, D] in e4m3; per page of `size` tokens a float32 scale [B, Hkv, P] and a mean [B, Hkv, P, D]."""
     if size < 16 or size & (size - 1):
         raise ArgumentError("size", str(size), "a power of two of at least 16")
-    result: tuple[Tensor, Tensor, Tensor] = _module("quantize_pages", x.device).quantize_pages(x, size)
+    result: tuple[Tensor, Tensor, Tensor] = module("quantize_pages", x.device).quantize_pages(x, size)
     return result
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x [..., D] divided by its root mean square, times weight [D]; contiguous, computed in float32."""
-    result: Tensor = _module("rms_norm", x.device).rms_norm(x, weight, eps)
+    result: Tensor = module("rms_norm", x.device).rms_norm(x, weight, eps)
     return result
 
 
@@ -248,31 +222,10 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
     """Give x [B, T, H, D] its positions, in place: each half-split pair turned by cos, sin [B or 1, T, R], R <= D."""
     if cos.shape != sin.shape or cos.dim() != 3 or cos.shape[1] != x.shape[1] or cos.shape[2] > x.shape[3]:
         raise ArgumentError("cos", f"of shape {list(cos.shape)}", f"[{x.shape[0]} or 1, {x.shape[1]}, <= {x.shape[3]}]")
-    _module("rotary", x.device).rotate(x, cos, sin)
+    module("rotary", x.device).rotate(x, cos, sin)
 
 
 def swiglu(x: Tensor) -> Tensor:
     """silu(gate) * up of x [..., 2 * N], whose first half is the gate: [..., N]."""
-    result: Tensor = _module("swiglu", x.device).swiglu(x)
+    result: Tensor = module("swiglu", x.device).swiglu(x)
     return result
-
-
-def _module(operation: str, device: torch.device) -> ModuleType:
-    """The module that implements an operation for tensors on this device."""
-    if backend(device) == "triton":
-        return _load("triton", operation)
-    return _load("cpu" if device.type == "cpu" and operation in ON_CPU else "reference", operation)
-
-
-@functools.cache
-def _load(folder: str, operation: str) -> ModuleType:
-    return __import__(f"kernels.{folder}.{operation}", fromlist=[operation])
-
-
-@functools.cache
-def _has_triton() -> bool:
-    try:
-        import triton  # noqa: F401
-    except ImportError:
-        return False
-    return True

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from app.document_info import DocumentInfo
 from app.planning.planner import Branch, Plan, PlannedDocument, branches
 from app.planning.rules import Ruling
-from app.shelf import DocumentInfo
 from app.users import User
 from ui.texts import Texts
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.answering.answer import Answer
 from app.answering.stream import AnswerStream
+from app.cut_short import unless
 from app.errors import explain
 from app.http.metrics import Metrics
 from app.http.queue import Queue
@@ -66,26 +67,7 @@ async def _in_turn(request: Request, stream: AnswerStream) -> AsyncGenerator[str
 
 async def _while_connected(request: Request, work: Callable[[], Awaitable[T]]) -> T:
     """The work's result; a client that goes away cuts it short (raises Cancelled)."""
-    result: list[T] = []
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-
-        async def watch() -> None:
-            while not await request.is_disconnected():
-                await anyio.sleep(POLL_SECONDS)
-            group.cancel_scope.cancel()
-
-        group.start_soon(watch)
-        try:
-            result.append(await work())
-        except Exception as error:  # kept for later: a task group would wrap it
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    if not result:
-        raise Cancelled
-    return result[0]
+    return await unless(request.is_disconnected, work, every=POLL_SECONDS)
 
 
 async def _lines(

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.catalogue import CollectionInfo
 from app.conversations import ConversationInfo, Format
+from app.document_info import DocumentInfo
 from app.errors import NotAnswerable
 from app.http.viewed import library_of
 from app.planning.planner import ModeChoice, Plan
 from app.reports import Kept, WarmReport
-from app.shelf import DocumentInfo
 from app.source import SourceView
 from engine.store import Manifest
 

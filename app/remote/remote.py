@@ -13,11 +13,11 @@ from app.answering.answer import Answer, AnswerStats, Citation, Guidance, Turn
 from app.answering.looked_at import LookedAt
 from app.answering.stream import AnswerStream, Event
 from app.catalogue import CollectionInfo
+from app.document_info import DocumentInfo
 from app.errors import EmptyQuestion
 from app.planning.planner import ModeChoice, Plan, PlannedDocument
 from app.remote.wire import BrokeOff, Wire, until_cancelled
 from app.reports import AddReport, Kept, WarmReport
-from app.shelf import DocumentInfo
 from app.source import SourceView
 from engine.events import CancelToken, OnProgress
 from engine.logprobs import Likely, TokenLogprob

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import anyio
 import httpx
 
+from app.cut_short import unless
 from app.errors import OmnibusError
-from engine.errors import Cancelled
 from engine.events import CancelToken
 
 LOOK_UP_S = 0.1
@@ -96,30 +96,11 @@ class Wire:
 
 def until_cancelled(work: Callable[[], Awaitable[T]], token: CancelToken) -> T:
     """Run a coroutine to its end on a loop of its own; raises Cancelled soon after the token says so."""
-    return anyio.run(_until_cancelled, work, token)
 
+    async def cancelled() -> bool:
+        return token.cancelled
 
-async def _until_cancelled(work: Callable[[], Awaitable[T]], token: CancelToken) -> T:
-    made: list[T] = []
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-
-        async def watch() -> None:
-            while not token.cancelled:
-                await anyio.sleep(LOOK_UP_S)
-            group.cancel_scope.cancel()
-
-        group.start_soon(watch)
-        try:
-            made.append(await work())
-        except Exception as error:  # kept for later: a task group would wrap it
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    if not made:
-        raise Cancelled
-    return made[0]
+    return anyio.run(lambda: unless(cancelled, work, every=LOOK_UP_S))
 
 
 def _check(status: int, content: bytes) -> None:

