@@ -30,6 +30,20 @@ def test_a_small_evaluation_prints_a_table_and_what_it_means(
     assert "No suite 'haystack'" in wrong.output
 
 
+def test_time_that_is_up_is_told_with_what_was_measured_until_then(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNIBUS_HOME", str(home))
+    monkeypatch.setattr("app.cli.evaluate.QUICK_MINUTES", 0.01)
+    monkeypatch.setattr("app.cli.evaluate.QUICK_SUITES", ["passkey", "needle#1"])
+    monkeypatch.setattr("app.cli.evaluate.QUICK_LENGTHS", [300])
+    run = CliRunner().invoke(app, ["eval", "--quick", "--policies", "dense", "--out", str(tmp_path / "out")])
+    assert run.exit_code == 0, run.output
+    assert "Time was up before every question was asked" in run.output
+    assert "### all questions, 300 tokens" in run.output
+    assert "needle" not in run.output
+
+
 def test_a_measured_window_decides_what_is_answered_whole(home: Path) -> None:
     (home / "models").unlink()
     kept = Path(__file__).parents[3] / ".cache" / "omnibus" / "models"
