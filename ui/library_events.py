@@ -98,7 +98,9 @@ class LibraryEvents:
             except OmnibusError as error:
                 notes.append(say.error(error) or say("bug"))
         new = [info for info in collection.documents() if info.id not in before]
-        notes += [say("was_skipped", path=i.path, reason=i.reason) for i in new if i.status == "skipped"]
+        notes += [
+            say("was_skipped", path=i.path, reason=say.verdict(i.reason or "")) for i in new if i.status == "skipped"
+        ]
         loaded = sum(info.status != "skipped" for info in new)
         words = " ".join([say("added", count=loaded, name=collection.name), *notes[:5]])
         panel = self.panel(collection.name, request)

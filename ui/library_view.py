@@ -67,8 +67,8 @@ def _verdict(info: DocumentInfo, planned: PlannedDocument | None, ruling: Ruling
     """What became of the file and what of it is read, in words."""
     words = say(info.status) if info.status in ("loaded", "decoded", "skipped") else info.status
     if info.reason:
-        words += f": {info.reason}"
-    if info.confidence is not None:
+        words += f": {say.verdict(info.reason)}"
+    if info.confidence is not None and info.confidence < 1:
         words += f", {say('sure', share=say.percent(info.confidence))}"
     for rules, key in ((ruling.excluded, "excluded"), (ruling.pinned, "pinned")):
         if (rule := rules.get(info.path)) is not None:

@@ -162,8 +162,10 @@ ol.places a { justify-self: start; text-align: left; padding: 0; overflow-wrap: 
 .legend .ctx-free::before { background: var(--border-color-primary) !important; }
 .dark .stack .ctx-system { background: #a8a29e; }
 .dark .legend .ctx-system::before { background: #a8a29e; }
-.dark .stack .ctx-corpus, .dark .legend .ctx-corpus::before { background: #2dd4bf; }
-.dark .stack .ctx-passages, .dark .legend .ctx-passages::before { background: #38bdf8; }
+.dark .stack .ctx-corpus { background: #2dd4bf; }
+.dark .legend .ctx-corpus::before { background: #2dd4bf; }
+.dark .stack .ctx-passages { background: #38bdf8; }
+.dark .legend .ctx-passages::before { background: #38bdf8; }
 .dark .stack .ctx-history { background: #a78bfa; }
 .dark .legend .ctx-history::before { background: #a78bfa; }
 .dark .stack .ctx-reserve { background: #f59e0b; }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Browser
 
 from tests.conftest import SAMPLES
 from tests.ui.conftest import Visit
 
-OURS = "#title, #plan, #status, #keys, #chat p.stats, #chat p.notice, #chat .citations a, #chat .answer-acts"
+OURS = (
+    "#title, #plan, #status, #documents .note, #documents .acts, #watches, #keys, "
+    "#chat p.stats, #chat p.notice, #chat .citations a, #chat .answer-acts"
+)
 """Where the page speaks itself; the answer is the model's, the quotes and suggested headings are the documents'."""
 ENGLISH = re.compile(r"\b(the|of|is|it|are|not|with|and|tokens|read|lines?|pages?|from|were|your|here|attention \()\b")
 
@@ -19,13 +23,16 @@ def said(visit: Visit, places: str) -> str:
     return "\n".join(visit.page.locator(places).all_inner_texts())
 
 
-def test_the_page_speaks_german_about_what_it_does_and_why(browser: Browser, served: str) -> None:
+def test_the_page_speaks_german_about_what_it_does_and_why(browser: Browser, served: str, tmp_path: Path) -> None:
     visit = Visit(browser, served, locale="de-DE")
     assert visit.page.get_by_role("tab", name="Bibliothek").is_visible()
     visit.collection("Hütte")
     visit.ask("")
     visit.status("Die Frage ist leer.")
-    visit.upload(SAMPLES / "handbook.md")
+    (tmp_path / "foto.png").write_bytes(b"\x89PNG\r\n\0\0")
+    visit.upload(SAMPLES / "handbook.md", tmp_path / "foto.png")
+    assert "übergangen: eine Binärdatei" in said(visit, "#documents")
+    visit.status("foto.png wurde übergangen: eine Binärdatei.")
     visit.page.wait_for_selector("#plan .stack", timeout=60_000)
     visit.ask("How many solar panels does the roof carry?")
     visit.page.wait_for_selector("#chat p.stats", timeout=90_000)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
+from collections.abc import Iterator
 from string import Formatter
 
 import pytest
@@ -17,8 +20,9 @@ from app.planning.reasons import REASONS
 from app.remote import wire
 from engine.misses import MISSES, miss
 from engine.reason import Reason
+from tests.conftest import ROOT
 from ui import chat_view
-from ui.texts import ERRORS, LANGUAGES, Texts
+from ui.texts import ERRORS, LANGUAGES, Texts, de_verdicts
 from ui.texts import REASONS as TRANSLATED
 
 OTHERS = sorted(set(LANGUAGES) - {"en"})
@@ -91,6 +95,49 @@ def test_a_reason_goes_through_json_with_what_it_knows() -> None:
     again = Reason.read(reason.record())
     assert (again, again.code, again.facts) == (reason, "rest_not_kept", {"start": 4096})
     assert Reason.read("Read whole.") == "Read whole."
+
+
+def sentences(node: ast.AST) -> Iterator[str]:
+    """Strings with `{}` for their places, whole."""
+    if isinstance(node, ast.JoinedStr):
+        yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from sentences(child)
+
+
+def test_every_verdict_that_a_reader_gives_is_said_in_german() -> None:
+    folder = ROOT / "ingest"
+    files = [*(folder / "readers").glob("*.py"), *(folder / name for name in ("archive.py", "decode.py", "read.py"))]
+    begins = re.compile(r"(it|its|the|no|none|not|a row|reading|long|message|\{\}) [^{]*[a-z]{3}")
+    given = {
+        text
+        for file in files
+        for top in ast.walk(ast.parse(file.read_text()))
+        if isinstance(top, ast.Call | ast.Assign | ast.Return)
+        for child in ast.iter_child_nodes(top)
+        for text in sentences(child)
+        if begins.match(text) and not text.endswith(".")
+    }
+    assert len(given) > 50, "they are found in the sources"
+    assert given - de_verdicts.VERDICTS.keys() - {"it is {}, not a file"} == set()
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("it is encrypted; remove the password first", "verschlüsselt; erst das Passwort entfernen"),
+        ("not UTF-8; read as cp1252; 3 rows differ in width from the first, the first at line 7",
+         "nicht UTF-8, gelesen als cp1252; 3 Zeilen sind anders breit als die erste, zuerst Zeile 7"),
+        ("1 chapters cannot be read (a.xhtml; it is empty)", "1 Kapitel sind nicht lesbar (a.xhtml; leer)"),
+        ("something new; it is empty", "something new; leer"),
+    ],
+)  # fmt: skip
+def test_verdicts_on_one_file_are_told_apart(english: str, german: str) -> None:
+    assert Texts("de").verdict(english) == german
+    assert Texts("en").verdict(english) == english
 
 
 def test_the_line_under_an_answer_is_the_other_faces_line_and_german_in_german() -> None:

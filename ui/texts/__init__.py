@@ -10,13 +10,15 @@ import gradio as gr
 
 from app.errors import explain
 from app.planning.reasons import Reason
-from ui.texts import de, de_reasons, en
+from ui.texts import de, de_reasons, de_verdicts, en
+from ui.texts.verdicts import Verdicts
 
 LANGUAGES: dict[str, dict[str, str]] = {"en": en.TEXTS, "de": de.TEXTS}
 REASONS: dict[str, dict[str, str]] = {"de": de_reasons.REASONS}
 """By language and code; English ones come with their sentence."""
 ERRORS: dict[str, dict[str, str]] = {"de": de_reasons.ERRORS}
 """By language and class."""
+VERDICTS = {"de": Verdicts(de_verdicts.VERDICTS)}
 _MARK = "omnibus_"
 """Before each key: Gradio shows the text of a key wherever its name stands, also where that is a collection's name."""
 I18N = gr.I18n(**{name: {_MARK + key: text for key, text in LANGUAGES[name].items()} for name in LANGUAGES})
@@ -54,6 +56,10 @@ class Texts(Formatter):
         if isinstance(reason, Reason) and reason.code in texts:
             return self.vformat(texts[reason.code], (), reason.facts)
         return str(reason)
+
+    def verdict(self, reason: str) -> str:
+        """Why a file was skipped, or what of it is doubtful."""
+        return VERDICTS[self.language](reason) if self.language in VERDICTS else reason
 
     def error(self, error: BaseException) -> str | None:
         """One sentence for any error of ours, None for a bug."""
