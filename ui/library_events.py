@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 
@@ -47,8 +48,8 @@ class LibraryEvents:
         return library_view.unseen(say) if collection is None else self._documents(collection, say), ""
 
     def _documents(self, collection: Collection, say: Texts, plan: Any = None) -> str:
-        infos = collection.documents()
-        return library_view.documents(infos, collection.rules_of(info.path for info in infos), say, plan)
+        infos, server = collection.documents(), _server(collection)
+        return library_view.documents(infos, collection.rules_of(info.path for info in infos), say, plan, server=server)
 
     def readable(self, name: str | None, request: gr.Request) -> bool:
         """Whether the collection has anything to read."""
@@ -60,12 +61,19 @@ class LibraryEvents:
     ) -> Iterator[tuple[Any, Any]]:
         """Documents with their tokens, and what a question will read; loads the model, whose tokens they are.
 
-        Shows nothing where the person went on to another collection meanwhile. What is on its way to the browser by
-        then is put right by the plan of that collection, which comes behind it and always says which documents it has.
+        Of another engine it is said where documents go. Shows nothing where the person went on to another collection
+        meanwhile. What is on its way to the browser by then is put right by the plan of that collection, which comes
+        behind it and always says which documents it has.
         """
         say = Texts.of(request)
-        if not self.readable(name, request):
-            yield self.panel(name, request)
+        collection = self._viewed.found(name, request)
+        server = _server(collection) if collection is not None else ""
+        if dialogue.left:
+            yield gr.skip(), gr.skip()
+            return
+        if server or not self.readable(name, request):
+            documents, nothing = self.panel(name, request)
+            yield documents, plan_view.note(say("sent", server=server)) if server else nothing
             return
         if not self._viewed.seen(request).loaded:
             yield gr.skip(), plan_view.note(say("loading_to_count"))
@@ -161,3 +169,8 @@ class LibraryEvents:
         """How the collection's watched folders are now."""
         collection, library = self._viewed.found(name, request), self._viewed.seen(request)
         return "" if collection is None else library_view.watches(library.watches(), collection.name, Texts.of(request))
+
+
+def _server(collection: Collection) -> str:
+    """The other engine that answers in the local model's place; empty where none does."""
+    return urlsplit(collection.library.settings.generator_url).netloc

@@ -18,9 +18,10 @@ SHOWN = 400
 SHARES = {"outlined": "outlined", "listed": "listed"}
 
 
-def empty(say: Texts) -> str:
-    """What stands where there is no document."""
-    return f'<div class="empty"><p>{escape(say("none_yet"))}</p><p>{escape(say("drop"))}</p></div>'
+def empty(say: Texts, server: str = "") -> str:
+    """What stands where there is no document; `server` is the other engine that answers, if one does."""
+    where = say("sent", server=server) if server else say("stay")
+    return f'<div class="empty"><p>{escape(say("none_yet"))}</p><p>{escape(say("drop"))} {escape(where)}</p></div>'
 
 
 def unseen(say: Texts) -> str:
@@ -36,10 +37,12 @@ def signed_in(user: User, say: Texts) -> str:
     )
 
 
-def documents(infos: Sequence[DocumentInfo], ruling: Ruling, say: Texts, plan: Plan | None = None) -> str:
+def documents(
+    infos: Sequence[DocumentInfo], ruling: Ruling, say: Texts, plan: Plan | None = None, *, server: str = ""
+) -> str:
     """HTML table of documents with their verdicts and what can be done with each; tokens where a plan counted them."""
     if not infos:
-        return empty(say)
+        return empty(say, server)
     planned = {d.path: d for d in plan.documents} if plan else {}
     rows = "".join(_row(info, planned.get(info.path), ruling, say) for info in infos[:SHOWN])
     heads = "".join(f'<th scope="col">{escape(say(key))}</th>' for key in ("document", "pages", "tokens"))

@@ -30,6 +30,10 @@ def test_a_badge_says_whether_a_quote_is_exact_fuzzy_or_nowhere(
     ):
         library.collection("default").add_bytes("handbook.md", (SAMPLES / "handbook.md").read_bytes())
         visit = Visit(browser, address)
+        visit.page.wait_for_function(
+            "w => document.querySelector('#plan').innerText.includes(w)", arg=url.split("/")[2]
+        )
+        assert not library.loaded, "no model is loaded to count for an engine that counts itself"
         visit.ask("How many solar panels does the roof carry?")
         visit.page.wait_for_selector("#chat p.stats", timeout=60_000)
         cites = visit.page.locator("#chat a.cite")

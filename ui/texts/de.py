@@ -27,8 +27,9 @@ TEXTS = {
     "signed_in": "Angemeldet als",
     "sign_out": "Abmelden",
     "none_yet": "Noch keine Dokumente.",
-    "drop": "Dateien oben ablegen: PDF, EPUB, Office, Markdown, HTML, Text, Quelltext oder einen Ordner als Zip. Sie "
-    "bleiben auf diesem Rechner.",
+    "drop": "Dateien oben ablegen: PDF, EPUB, Office, Markdown, HTML, Text, Quelltext oder einen Ordner als Zip.",
+    "stay": "Sie bleiben auf diesem Rechner.",
+    "sent": "Es antwortet {server}: mit jeder Frage gehen die Dokumente oder Stellen daraus dorthin.",
     "document": "Dokument",
     "pages": "Seiten",
     "tokens": "Token",

@@ -27,8 +27,9 @@ TEXTS = {
     "signed_in": "Signed in as",
     "sign_out": "Sign out",
     "none_yet": "No documents yet.",
-    "drop": "Drop files above: PDF, EPUB, Office, Markdown, HTML, text, code, or a folder as a zip. They stay on this "
-    "machine.",
+    "drop": "Drop files above: PDF, EPUB, Office, Markdown, HTML, text, code, or a folder as a zip.",
+    "stay": "They stay on this machine.",
+    "sent": "Answers come from {server}: it is sent the documents, or passages of them, with each question.",
     "document": "Document",
     "pages": "Pages",
     "tokens": "Tokens",
