@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Measure answers, policies and the effective window of a model.")
 
 QUICK_SUITES, QUICK_LENGTHS = ["needle#1", "needle#3", "passkey", "perplexity/prose"], [512, 1024]
-QUICK_MINUTES = 3.0
+QUICK_MINUTES = 2.0
 """What --quick asks, and when it begins no other question: under five minutes without a GPU."""
 
 
