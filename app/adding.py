@@ -18,7 +18,7 @@ from ingest import (
     Document,
     FileMissing,
     Found,
-    count_tokens,
+    counts,
     is_archive,
     read_all,
     read_all_bytes,
@@ -151,4 +151,4 @@ def _tokens(collection: Collection, documents: Sequence[Document]) -> int | None
         return None
     cache, encode = collection.token_cache(library.engine), library.engine.model.encode_with_offsets
     loaded = [d for d in documents if d.text]
-    return sum(count_tokens(part, encode, fence=collection.fence, cache=cache) for part in whole(loaded))
+    return sum(counts(whole(loaded), encode, fence=collection.fence, cache=cache))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from engine import attention, default_model
@@ -27,6 +26,7 @@ from engine.hardware import pick_device, pick_dtype
 from engine.host_cache import HostCache
 from engine.int8 import use_int8_steps
 from engine.measured import measured
+from engine.plain_tokenizer import PlainTokenizer
 from engine.policies.dense import Dense
 from engine.prefill import prefill_segment
 
@@ -113,18 +113,11 @@ class LanguageModel:
 
         What looks like a special token stays text: a document cannot end its turn or speak as the system.
         """
-        (made,) = self._others.encode_batch([text], add_special_tokens=False)  # unlike encode, lets other threads run
-        return made.ids, made.offsets
+        return self._plain.encode(text)
 
     @cached_property
-    def _others(self) -> Tokenizer:
-        """The tokenizer of others' texts, in which special tokens are text: a switch of the object, which set for a
-        call would be set for whatever other threads are reading too."""
-        made = Tokenizer.from_str(self._tokenizer.backend_tokenizer.to_str())
-        made.encode_special_tokens = True
-        made.no_truncation()
-        made.no_padding()
-        return made
+    def _plain(self) -> PlainTokenizer:
+        return PlainTokenizer(self._tokenizer)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of token ids, special tokens left out."""

@@ -5,7 +5,7 @@ from ingest.document import Document, Kind, Page, Verdict
 from ingest.duplicates import Duplicate, near
 from ingest.errors import FileMissing, IngestError
 from ingest.outline import outline
-from ingest.pack import Excerpt, PackedPrompt, count_tokens, listing, pack, tree_of, whole
+from ingest.pack import Excerpt, PackedPrompt, count_tokens, counts, listing, pack, tree_of, whole
 from ingest.page_image import PageImage, page_image
 from ingest.passages import Passage, passages
 from ingest.read import read, read_all, read_all_bytes, read_bytes, skipped, source_of
@@ -34,6 +34,7 @@ __all__ = [
     "TreeLines",
     "Verdict",
     "count_tokens",
+    "counts",
     "is_archive",
     "listing",
     "near",

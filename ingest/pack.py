@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +32,10 @@ from ingest.tokens import Encode, Ints, TokenCache, Tokens, encode_mark, encode_
 from ingest.tree import TreeLines, tree
 
 BREAK = "\u200b"
+THREADS = 4
+"""At most, of a core each; more only get into each other's way between two texts."""
+MUCH = 1 << 20
+"""Characters from which on more than one thread encodes."""
 MARKS = "file|page|same|outline|tree|left"
 
 
@@ -89,8 +95,8 @@ def pack(
     entries: list[PackedEntry] = []
     parts: list[Tokens] = []
     at = 0
-    for excerpt in excerpts:
-        for tokens, start, end in _parts(excerpt, encode, fence, cache):
+    for excerpt, made in zip(excerpts, _all_parts(excerpts, encode, fence, cache), strict=True):
+        for tokens, start, end in made:
             entries.append(PackedEntry(excerpt.document, at, at + len(tokens), start, end))
             parts.append(tokens)
             at += len(tokens)
@@ -111,7 +117,12 @@ def whole(documents: Sequence[Document]) -> list[Excerpt]:
 def count_tokens(excerpt: Excerpt | Document, encode: Encode, *, fence: str, cache: TokenCache | None = None) -> int:
     """Tokens that an excerpt, or a whole document, takes in a packed prompt, its mark included."""
     part = Excerpt.whole(excerpt) if isinstance(excerpt, Document) else excerpt
-    return sum(len(tokens) for tokens, _, _ in _parts(part, encode, fence, cache))
+    return counts([part], encode, fence=fence, cache=cache)[0]
+
+
+def counts(excerpts: Sequence[Excerpt], encode: Encode, *, fence: str, cache: TokenCache | None = None) -> list[int]:
+    """Tokens that each excerpt takes, its mark included."""
+    return [sum(len(t) for t, _, _ in made) for made in _all_parts(excerpts, encode, fence, cache)]
 
 
 def listing(paths: Sequence[str], encode: Encode, *, fence: str) -> Tokens:
@@ -128,6 +139,18 @@ def tree_of(paths: Sequence[str], encode: Encode, *, fence: str, lines: int) -> 
     if len(names) < 2 or lines < 1:
         return Tokens.join([])
     return encode_mark(f"[tree-{fence}]\n{_harmless(tree(names, lines), fence)}\n", encode)
+
+
+def _all_parts(
+    excerpts: Sequence[Excerpt], encode: Encode, fence: str, cache: TokenCache | None
+) -> Iterator[list[tuple[Tokens, int, int]]]:
+    """The parts of each excerpt in order; much text by several threads, which a tokenizer in Rust lets run."""
+    threads = min(THREADS, os.cpu_count() or 1)
+    if threads == 1 or sum(e.end - e.start for e in excerpts) < MUCH:
+        yield from (list(_parts(excerpt, encode, fence, cache)) for excerpt in excerpts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(lambda excerpt: list(_parts(excerpt, encode, fence, cache)), excerpts)
 
 
 def _parts(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | None) -> Iterator[tuple[Tokens, int, int]]:

@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 LOG = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ Encode = Callable[[str], tuple[list[int], list[tuple[int, int]]]]
 """A tokenizer: text -> (ids, character offsets), no special tokens added."""
 
 Ints = NDArray[np.int32]
+SUM = 8
+"""Bytes of a checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ def encode_mark(text: str, encode: Encode) -> Tokens:
 
 
 class TokenCache:
-    """A folder of token arrays, one file per (content, tokenizer); a damaged file is a miss."""
+    """A folder of token arrays, one file per (content, tokenizer); a damaged file is a miss.
+
+    A file is its checksum (xxh3, 8 bytes) and then ids, starts and ends, as many little-endian int32 each.
+    """
 
     def __init__(self, folder: Path, tokenizer_digest: str) -> None:
         self._folder = folder / tokenizer_digest[:16]
@@ -64,19 +69,21 @@ class TokenCache:
     def get(self, key: str) -> Tokens | None:
         """The tokens kept under a key."""
         try:
-            with np.load(self._folder / f"{key}.npz") as arrays:
-                return Tokens(arrays["ids"], arrays["starts"], arrays["ends"])
-        except Exception:  # absent, cut off, or not ours: computing it again is always right
+            data = (self._folder / f"{key}.tokens").read_bytes()
+        except OSError:  # not there, or not to be read: computing it again is always right
             return None
+        if len(data) < SUM or (len(data) - SUM) % 12 or data[:SUM] != xxhash.xxh3_64_digest(memoryview(data)[SUM:]):
+            return None
+        return Tokens(*np.frombuffer(data, dtype="<i4", offset=SUM).reshape(3, -1))
 
     def put(self, key: str, tokens: Tokens) -> None:
         """Keep tokens under a key, atomically."""
-        temporary = self._folder / f".{secrets.token_hex(8)}.npz"
-        arrays: dict[str, Any] = {"ids": tokens.ids, "starts": tokens.starts, "ends": tokens.ends}
+        temporary = self._folder / f".{secrets.token_hex(8)}.tokens"
+        data = np.stack([tokens.ids, tokens.starts, tokens.ends]).astype("<i4").tobytes()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            np.savez(temporary, **arrays)
-            os.replace(temporary, self._folder / f"{key}.npz")
+            temporary.write_bytes(xxhash.xxh3_64_digest(data) + data)
+            os.replace(temporary, self._folder / f"{key}.tokens")
         except OSError as error:  # a full disk must not keep anybody from an answer
             LOG.warning("token counts cannot be kept in %s: %s", self._folder, error)
             with contextlib.suppress(OSError):

@@ -31,7 +31,7 @@ from app.shelf import SEARCHED
 from engine.engine import Engine
 from engine.errors import DoesNotFit
 from engine.prefill import chunk_spans
-from ingest import Document, Excerpt, PackedPrompt, TreeLines, count_tokens, listing, pack, tree_lines, tree_of, whole
+from ingest import Document, Excerpt, PackedPrompt, TreeLines, counts, listing, pack, tree_lines, tree_of, whole
 
 if TYPE_CHECKING:
     from app.collection import Collection
@@ -74,7 +74,9 @@ class Planning:
         self._documents = [d for d in everything if d.path not in self._ruling.excluded]
         if not self._documents:
             raise EmptyCollection(collection.name)
-        self._sizes = {part.document.path: self._count(part) for part in whole(self._documents)}
+        parts = whole(self._documents)
+        sizes = counts(parts, self._encode, fence=self._fence, cache=self._cache)
+        self._sizes = {part.document.path: size for part, size in zip(parts, sizes, strict=True)}
 
     def plan(self, mode: ModeChoice, history: Sequence[Turn] = (), max_new_tokens: int | None = None) -> Plan:
         """What a question would read, what of it is kept, and what the rest takes."""
@@ -213,7 +215,7 @@ class Planning:
         return snapshot_hash(made.excerpts, made.listed, self._fence, packed.tree_lines)
 
     def _count(self, part: Excerpt) -> int:
-        return count_tokens(part, self._encode, fence=self._fence, cache=self._cache)
+        return counts([part], self._encode, fence=self._fence, cache=self._cache)[0]
 
     def _name(self, path: str) -> int:
         return len(listing([path], self._encode, fence=self._fence))

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -149,9 +150,28 @@ def test_counting_and_packing_agree_and_the_cache_changes_nothing(
     first, second = (pack(excerpts, encode, fence="f", cache=cache) for _ in range(2))
     assert plain.digest == first.digest == second.digest
     assert sum(count_tokens(d, encode, fence="f", cache=cache) for d in library_code) == len(plain.token_ids)
-    for file in tmp_path.rglob("*.npz"):
+    for file in tmp_path.rglob("*.tokens"):
         file.write_bytes(file.read_bytes()[:50])
     assert pack(excerpts, encode, fence="f", cache=cache).digest == plain.digest
+
+
+def test_several_threads_give_the_same_tokens_in_the_same_order(
+    library_code: list[Document], encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    excerpts, digests = [Excerpt.whole(d) for d in library_code], set()
+    asked: set[int] = set()
+
+    def noted(text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        asked.add(threading.get_ident())
+        return encode(text)
+
+    monkeypatch.setattr(sys.modules["ingest.pack"], "MUCH", 1000)
+    for cores in (1, 4):
+        monkeypatch.setattr(os, "cpu_count", lambda n=cores: n)
+        asked.clear()
+        digests.add(pack(excerpts, noted, fence="f").digest)
+        assert (len(asked) == 1) == (cores == 1)
+    assert len(digests) == 1
 
 
 @settings(max_examples=60, deadline=None)

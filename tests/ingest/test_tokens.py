@@ -60,7 +60,7 @@ def test_a_damaged_file_is_a_miss(tmp_path: Path, damage: str) -> None:
     cache = TokenCache(tmp_path, "t")
     made = document("some words of text\n" * 50)
     good = pack([Excerpt.whole(made)], letters, fence="f", cache=cache)
-    (file,) = tmp_path.rglob("*.npz")
+    (file,) = tmp_path.rglob("*.tokens")
     data = file.read_bytes()
     middle = len(data) // 2
     file.write_bytes(
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_a_miss(tmp_path: Path, damage: str) -> None:
 
 def test_no_temporary_file_stays(tmp_path: Path) -> None:
     count_tokens(document("abc\n"), letters, fence="f", cache=TokenCache(tmp_path, "t"))
-    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".npz"]
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".tokens"]
     assert not list(tmp_path.rglob(".*"))
 
 
