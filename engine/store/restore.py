@@ -19,8 +19,9 @@ from engine.store.lane import Lane
 from engine.store.pages import Pages
 from engine.store.segment import Segment
 
-THREADS = min(16, os.cpu_count() or 1)
-"""Layers on their way at once: each reads, checks and copies, and one alone does so at the rate of one core."""
+THREADS = min(8, os.cpu_count() or 1)
+"""Layers on their way at once: each reads, checks and copies, and one alone does so at the rate of one core. More are
+slower, 1.25 s with 16 instead of 1.04 (data/results/restore.json): they wait for Python's lock."""
 BUFFER_BYTES = 4 << 20
 RING = 2
 """Buffers of a thread: one is filled and checked while what the other held is on its way."""

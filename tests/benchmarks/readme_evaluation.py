@@ -1,4 +1,4 @@
-"""Tables of the README about answers: the default model's, what policies do to them, and the base model's."""
+"""Tables of the README about answers: the default model's, and what policies do to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ NAMES = {
     "flexprefill:gamma=0.95": "FlexPrefill, 0.95",
     "xattention:stride=8,threshold=0.95": "XAttention, stride 8, 0.95",
     "minference:512,2048": "MInference (512, 2048)",
+    "minference:1000,6096": "MInference (1000, 6096)",
 }
+FAR = "minference:1000,6096"
+"""Asked at lengths at which it leaves something out."""
 
 
 def processor(results: Results) -> Cells:
@@ -32,7 +35,7 @@ def processor(results: Results) -> Cells:
         right = f"{100 * row['score']:.0f} % of {row['questions']}"
         return right if variant == "dense" else f"{right}; {100 * row['agreement']:.1f} %; {row['density']:.2f}"
 
-    rows = [[name, *(cell(variant, n) for n in lengths)] for variant, name in NAMES.items()]
+    rows = [[name, *(cell(variant, n) for n in lengths)] for variant, name in NAMES.items() if variant != FAR]
     return [["answers right; same next token as dense; density", *(f"{n // K}K" for n in lengths)], *rows]
 
 
@@ -50,7 +53,7 @@ def perplexity(results: Results) -> Cells:
             return ""
         return " / ".join(f"{row['perplexity']:.2f}" for row in rows)
 
-    rows = [[name, *(cell(variant, n) for n in lengths)] for variant, name in NAMES.items()]
+    rows = [[name, *(cell(variant, n) for n in lengths)] for variant, name in NAMES.items() if variant != FAR]
     return [["perplexity, prose / code", *(f"{n // K}K" for n in lengths)], *rows]
 
 
@@ -81,54 +84,56 @@ def ruler(results: Results) -> Cells:
 
 
 def reader(results: Results) -> Cells:
-    """The default model's answers to held-out questions, by kind and length."""
-    on_gpu = {row["length"]: row for row in results.rows("reader", policy="dense")}
-    on_cpu = {row["length"]: row for row in results.part("reader", "cpu") if row["model"] == "smollm2-135m-reader"}
-    at = {**on_cpu, **on_gpu}
+    """Held-out questions to the default model and to its base, by kind and length."""
+    at = {row["length"]: row for row in results.rows("reader", model="smollm2-135m-reader", policy="dense")}
+    auto = {row["length"]: row for row in results.rows("reader", policy="auto:minimum=1024")}
+    base = {row["length"]: row for row in results.rows("reader", model="smollm2-135m", policy="dense")}
     lengths = sorted(at)
 
     def share(found: list[float]) -> str:
         value, low, high, count = found
-        return f"{value:.0f} % ({low:.0f} to {high:.0f} of {count:.0f})"
+        return f"{value:.1f} % ({low:.0f} to {high:.0f} of {count:.0f})"
+
+    def all_of(rows: dict[int, Row], key: str) -> list[str]:
+        return [share(rows[n][key]) if n in rows else "" for n in lengths]
 
     def kind(name: str) -> list[str]:
-        return [share(at[n]["by_kind"][name]) for n in lengths]
+        return [f"{at[n]['by_kind'][name][0]:.0f} % of {at[n]['by_kind'][name][3]}" for n in lengths]
 
     return [
         ["", *(f"{n // K}K" for n in lengths)],
+        ["**all questions answered right**", *all_of(at, "right")],
         ["facts", *kind("fact")],
         ["numbers", *kind("number")],
-        ["words left out of a sentence", *kind("cloze, bare")],
-        ["right answers with the sentence quoted", *(share(at[n]["quoted"]) for n in lengths)],
-        ["questions without an answer refused", *(share(at[n]["refused"]) for n in lengths)],
+        ["a word left out of a sentence, in quotes", *kind("cloze, quoted")],
+        ["a word left out of a sentence, bare", *kind("cloze, bare")],
+        ["right answers with the sentence quoted", *all_of(at, "quoted")],
+        ["questions without an answer refused", *all_of(at, "refused")],
+        ["questions with an answer refused", *all_of(at, "wrongly_refused")],
+        ["all questions with `auto` (0.95)", *all_of(auto, "right")],
+        ["all questions, the base model", *all_of(base, "right")],
     ]
 
 
-def base(results: Results) -> Cells:
-    """Next tokens and scores of policies on generated questions, the model without its adapter."""
-    variants = ("auto:minimum=1024", "flexprefill:gamma=0.95", "xattention:stride=8,threshold=0.95", "dense@fp8")
+def device(results: Results) -> Cells:
+    """The default model's answers and next tokens on a GPU, by policy and length."""
+    variants = ("dense", "auto:minimum=1024", *(name for name in NAMES if name.startswith(("flex", "xatt"))), FAR)
     lengths = (4 * K, 8 * K, 16 * K, 32 * K)
 
-    def at(variant: str, length: int) -> Row:
-        return results.row("evaluation/results", suite=ALL, variant=variant, length=length)
+    def cell(variant: str, length: int) -> str:
+        row = results.row("evaluation/results", suite=ALL, variant=variant, length=length)
+        right, first = f"{100 * row['score']:.0f} % of {row['questions']}", f"{row['ttft']:.2f} s"
+        if variant == "dense":
+            return f"{right}; {first}"
+        return f"{right}; {100 * row['agreement']:.1f} %; {row['density']:.2f}; {first}"
 
-    rows = [
-        [
-            NAMES[variant],
-            *(
-                f"{100 * at(variant, n)['agreement']:.1f} % "
-                f"({100 * at('dense', n)['score']:.0f} / {100 * at(variant, n)['score']:.0f} %)"
-                for n in lengths
-            ),
-        ]
-        for variant in variants
-    ]
+    rows = [[NAMES[variant], *(cell(variant, n) for n in lengths)] for variant in variants]
     heads = [f"{n // K}K" for n in lengths]
-    return [["same next token as dense (score of dense / of the policy)", *heads], *rows]
+    return [["answers right; same next token as dense; density; first token", *heads], *rows]
 
 
 TABLES: dict[str, Callable[[Results], Cells]] = {
-    "evaluation": base,
+    "evaluation": device,
     "evaluation_cpu": processor,
     "evaluation_perplexity": perplexity,
     "evaluation_ruler": ruler,
