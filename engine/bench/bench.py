@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.bench.cases import OURS, Cases, Row
 from engine.bench.errors import TooLong
-from engine.bench.rivals import DECODED, Prompt, Rival, rivals
+from engine.bench.rivals import DECODED, Prompt, Rival, installed, rivals
 from engine.bench.roof import Roof, measure_roof
 from engine.crossover import border
 from engine.evaluation.evaluate import versions
@@ -86,7 +86,8 @@ def bench(model: LanguageModel, plan: Plan, on_run: OnRun = lambda what, done, t
         rows += found
     about = {
         "model": model.name, "dtype": model.fingerprint.dtype, "device": device_name(model.device),
-        "load": [before, load_average()], "rounds": plan.rounds, "questions": plan.questions, **versions(),
+        "load": [before, load_average()], "rounds": plan.rounds, "questions": plan.questions,
+        **versions(), **installed(),
     }  # fmt: skip
     return Bench(about, roof, rows, missing)
 

