@@ -30,7 +30,7 @@ from rapidfuzz.distance import LCSseq
 
 from app.settings import Settings
 from engine.model import LanguageModel
-from ingest import Document, PackedPrompt, TokenCache, near, pack, read_all, walk, whole
+from ingest import Document, PackedPrompt, TokenCache, near, pack, read_all, tree_lines, walk, whole
 from tests.benchmarks.host import host
 from tests.benchmarks.report import show
 
@@ -138,7 +138,8 @@ def repack(root: Path, model: LanguageModel) -> list[dict[str, Any]]:
                 edited = Document(d.path, d.source, "", d.kind, d.title, d.text + "# edited\n", d.verdict, ())
                 documents[len(documents) // 2] = edited
             began = time.perf_counter(), time.process_time()
-            packed = pack(whole(documents), model.encode_with_offsets, fence="7f3a", cache=cache)
+            encode = model.encode_with_offsets
+            packed = pack(whole(documents), encode, fence="7f3a", cache=cache, tree=tree_lines)
             rows.append(
                 {
                     "step": step,
