@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from app.planning.planner import Plan
     from app.reports import AddReport
     from app.settings import Settings
-    from engine.sampling import Sampling
+    from engine.decode.sampling import Sampling
 
 _HOMES = {
     "AddReport": "app.reports",
@@ -39,7 +39,7 @@ _HOMES = {
     "Library": "app.library",
     "OmnibusError": "app.errors",
     "Plan": "app.planning.planner",
-    "Sampling": "engine.sampling",
+    "Sampling": "engine.decode.sampling",
     "Settings": "app.settings",
     "Turn": "app.answering.answer",
 }

@@ -26,9 +26,9 @@ from app.reading import Reading
 from app.reports import AddReport, Kept, WarmReport
 from app.shelf import Shelf
 from app.source import SourceView, view
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.events import CancelToken, OnProgress, Progress
-from engine.sampling import Sampling
 from ingest import Duplicate, PageImage, TokenCache, near
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from app.reports import Kept
 from engine.context import Context
 from engine.engine import Engine
 from engine.events import CancelToken, OnProgress
-from engine.prefill import chunk_spans
+from engine.prefill.prefill import chunk_spans
 
 if TYPE_CHECKING:
     from app.collection import Collection

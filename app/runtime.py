@@ -35,10 +35,10 @@ class Runtime:
             return self._engine
 
     def _load(self, on_progress: OnProgress | None) -> Engine:
-        from engine.crossover import border
         from engine.engine import Engine
-        from engine.model import LanguageModel
+        from engine.models.model import LanguageModel
         from engine.policies import policy_by_name
+        from engine.prefill.crossover import border
 
         s = self._settings
         model = LanguageModel.load(s.model, device=s.device, dtype=s.dtype, home=s.home, on_progress=on_progress)

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.errors import StoreError
 
 if TYPE_CHECKING:
-    from engine.sampling import Sampling
+    from engine.decode.sampling import Sampling
 
 
 class Settings(BaseSettings):
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
 
     def drawn(self, sampling: Sampling | None, max_new_tokens: int | None = None) -> Sampling:
         """How tokens are drawn: as asked, else greedily up to `max_new_tokens` here; the argument goes before both."""
-        from engine.sampling import Sampling
+        from engine.decode.sampling import Sampling
 
         if sampling is None:
             return Sampling(max_new_tokens=max_new_tokens or self.max_new_tokens)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.cache import KVCache
-from engine.head_figures import HeadFigures
-from engine.host_cache import HostCache
-from engine.prefix import HostPrefix, Prefix, ResidentPrefix
+from engine.kv.cache import KVCache
+from engine.kv.host_cache import HostCache
+from engine.kv.prefix import HostPrefix, Prefix, ResidentPrefix
+from engine.prefill.head_figures import HeadFigures
+from engine.prefill.stopwatch import Part
 from engine.reason import Reason
-from engine.stopwatch import Part
 
 if TYPE_CHECKING:
     from engine.store import Plan

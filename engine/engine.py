@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from engine.batch import SLOTS, Batch, Choices
-from engine.choose import choose
 from engine.context import Context
-from engine.decoding import Decoding
+from engine.decode.batch import SLOTS, Batch, Choices
+from engine.decode.choose import choose
+from engine.decode.decoding import Decoding
+from engine.decode.generate import Generation
+from engine.decode.provenance import Provenance
+from engine.decode.sampling import Sampling
 from engine.errors import PromptTooLong
 from engine.events import CancelToken, OnProgress
-from engine.filling import Filling
-from engine.generate import Generation
 from engine.hardware import pick_chunk
-from engine.host_cache import PAGE
-from engine.memory_plan import MemoryPlan, free_memory, plan_memory
-from engine.model import LanguageModel
+from engine.kv.host_cache import PAGE
+from engine.kv.memory_plan import MemoryPlan, free_memory, plan_memory
+from engine.models.model import LanguageModel
 from engine.policies.base import Policy
 from engine.policies.dense import Dense
-from engine.provenance import Provenance
-from engine.sampling import Sampling
+from engine.prefill.filling import Filling
 
 if TYPE_CHECKING:
     from engine.store import Namespace, Store

@@ -11,8 +11,8 @@ import torch
 
 from app.library import Library
 from app.settings import Settings
-from engine import default_model
-from engine.model import LanguageModel
+from engine.models import default_model
+from engine.models.model import LanguageModel
 
 ROOT = Path(__file__).parents[1]
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 512}

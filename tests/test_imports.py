@@ -32,7 +32,7 @@ for name in sys.argv[2:]:
 @pytest.mark.parametrize(
     "modules",
     [
-        ["kernels", "engine.engine", "engine.crossover", "engine.reader.train"],
+        ["kernels", "engine.engine", "engine.prefill.crossover", "engine.reader.train"],
         ["engine.store.draft", "engine.store.segment", "engine.store.restore"],
         [
             f"tests.benchmarks.{name}"

@@ -10,7 +10,7 @@ from app.answering.inside import Inside
 from app.answering.looked_at import LookedAt
 
 if TYPE_CHECKING:
-    from engine.logprobs import TokenLogprob
+    from engine.decode.logprobs import TokenLogprob
 
 State = Literal["exact", "fuzzy", "unverified"]
 Mode = Literal["whole", "packed"]

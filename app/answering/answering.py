@@ -15,9 +15,9 @@ from app.answering.stream import Event
 from app.planning.planner import ModeChoice
 from app.reading import Reading
 from engine.context import Context
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.events import CancelToken
-from engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from app.collection import Collection

@@ -10,9 +10,9 @@ from app.answering.answer import Answer, AnswerStats
 from app.answering.stream import AnswerStream, Event
 from app.errors import NotAnswerable
 from app.planning.reasons import reason
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken
-from engine.frame import Message
-from engine.sampling import Sampling
+from engine.models.frame import Message
 
 if TYPE_CHECKING:
     from app.library import Library

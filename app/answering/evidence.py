@@ -9,7 +9,7 @@ from app.answering import prompt
 from app.answering.answer import Citation
 from app.answering.citations import cite_sentence, quotes, resolve
 from app.answering.sentences import Pool, Sentence, sentences
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from ingest import PackedEntry
 
 CANDIDATES = 8

@@ -24,9 +24,9 @@ from app.planning.planner import ModeChoice
 from app.planning.planning import Planning, Prepared
 from app.planning.reasons import Reason, reason
 from app.remote.wire import BrokeOff, RemoteError, Wire, until_cancelled
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken
-from engine.frame import Message
-from engine.sampling import Sampling
+from engine.models.frame import Message
 from ingest import tree_lines
 
 if TYPE_CHECKING:

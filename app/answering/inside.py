@@ -13,16 +13,16 @@ import numpy as np
 
 from app.answering.attention_map import AttentionMap, Cell, MappedDocument, attention_map
 from app.answering.kept_figures import KeptFigures
-from engine.head_figures import HeadFigures as HeadFigures
-from engine.head_figures import Rows as Rows
+from engine.prefill.head_figures import HeadFigures as HeadFigures
+from engine.prefill.head_figures import Rows as Rows
 from engine.reason import Reason
 
 if TYPE_CHECKING:
     from app.planning.planning import Prepared
     from engine.context import Context
+    from engine.decode.generate import GenerationStats
+    from engine.decode.provenance import Provenance
     from engine.engine import Engine
-    from engine.generate import GenerationStats
-    from engine.provenance import Provenance
 
 Part = Literal[
     "waiting", "packing", "restore", "index", "attention", "audit", "linear", "copies", "question", "decode", "proof"

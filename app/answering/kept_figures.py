@@ -9,7 +9,7 @@ import secrets
 from dataclasses import asdict
 from pathlib import Path
 
-from engine.head_figures import HeadFigures
+from engine.prefill.head_figures import HeadFigures
 
 LOG = logging.getLogger(__name__)
 MOST = 200

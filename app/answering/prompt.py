@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.answering.answer import Guidance, Turn
-from engine.frame import Message
+from engine.models.frame import Message
 
 if TYPE_CHECKING:
-    from engine.model import LanguageModel
+    from engine.models.model import LanguageModel
 
 SYSTEM = "You are a helpful assistant that answers questions about the user's documents."
 FULL = (

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 import anyio
 
 from app.answering.answer import Answer
+from engine.decode.sampling import Sampling
 from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
-from engine.sampling import Sampling
 
 __all__ = ["AnswerStream", "CancelToken", "Cancelled", "Event", "Progress", "Sampling"]
 

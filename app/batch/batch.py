@@ -10,8 +10,8 @@ from app.batch.batch_progress import OnBatchProgress, Reporter
 from app.batch.group import Group
 from app.errors import NoSuchCollection
 from app.planning.planner import ModeChoice
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken
-from engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from app.library import Library

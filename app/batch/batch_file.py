@@ -18,8 +18,8 @@ from app.batch.batch_answer import Question
 from app.batch.batch_progress import OnBatchProgress
 from app.batch.batch_table import BatchFileProblem, check_format, read_rows, write_rows
 from app.planning.planner import ModeChoice
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken
-from engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from app.library import Library

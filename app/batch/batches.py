@@ -14,8 +14,8 @@ from app.batch.batch_progress import BatchProgress
 from app.errors import NoSuchJob
 from app.jobs.jobs import DoneFile, Job, OnJob
 from app.planning.planner import ModeChoice
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken
-from engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from app.library import Library

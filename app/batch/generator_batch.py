@@ -11,8 +11,8 @@ from app.answering.generator import Generator
 from app.batch.batch_answer import BatchAnswer, Question, sentence_of
 from app.examination.scores import score
 from app.planning.planner import ModeChoice
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken
-from engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from app.collection import Collection

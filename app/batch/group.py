@@ -14,12 +14,12 @@ from app.examination.scores import score
 from app.planning.planner import ModeChoice
 from app.planning.planning import Prepared
 from app.reading import Reading
-from engine.batch import SLOTS, Choice, Reply
-from engine.choose import in_common
 from engine.context import Context
+from engine.decode.batch import SLOTS, Choice, Reply
+from engine.decode.choose import in_common
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.events import CancelToken
-from engine.sampling import Sampling
 
 
 class Group:

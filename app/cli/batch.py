@@ -33,7 +33,7 @@ def batch(
     with library(model, generator) as lib:
         from app.batch.batch_file import run_batch
         from app.batch.batch_progress import BatchProgress
-        from engine.sampling import Sampling
+        from engine.decode.sampling import Sampling
 
         limit = max_new_tokens or lib.settings.max_new_tokens
         columns = (TextColumn("Answering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -149,7 +149,7 @@ def _database(lib: Library) -> Check:
 
 
 def _model(lib: Library) -> Check:
-    from engine.default_model import present
+    from engine.models.default_model import present
 
     if lib.settings.model != "default":
         return Check("model", "ok", f"set to {lib.settings.model}")
@@ -159,7 +159,7 @@ def _model(lib: Library) -> Check:
 
 
 def _policy(lib: Library) -> Check:
-    from engine.crossover import known
+    from engine.prefill.crossover import known
 
     told = f"{lib.settings.policy}"
     if told.partition(":")[0] != "auto":

@@ -13,7 +13,7 @@ from app.cli.console import ModelOption, counted, fail, library, out, progress
 
 if TYPE_CHECKING:
     from engine.evaluation.task import Frame, Turn
-    from engine.model import LanguageModel
+    from engine.models.model import LanguageModel
 
 app = typer.Typer(help="Measure answers, policies and the effective window of a model.")
 
@@ -124,7 +124,7 @@ def window(
     from engine.evaluation.evaluate import evaluate as run
     from engine.evaluation.summary import ALL
     from engine.evaluation.window import SUITES, Window, window_of
-    from engine.measured import remember_window
+    from engine.models.measured import remember_window
 
     with library(model) as lib, progress() as show:
         loaded = lib.load_engine(show).model

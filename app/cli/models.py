@@ -28,7 +28,7 @@ def _installed(folder: Path) -> Installed:
 @app.command()
 def pull(as_json: JsonOption = False) -> None:
     """Fetch the default model and convert it (about 90 MB to fetch, once)."""
-    from engine.default_model import pull as fetch
+    from engine.models.default_model import pull as fetch
 
     with library() as lib, progress() as show:
         folder = fetch(lib.settings.home, show)

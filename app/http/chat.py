@@ -18,7 +18,7 @@ from app.http.answering import answered, streamed
 from app.http.logprobs import of_chat
 from app.http.schemas import ChatMessage, ChatRequest
 from app.http.viewed import library_of
-from engine.frame import Message
+from engine.models.frame import Message
 
 router = APIRouter(tags=["OpenAI"])
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from engine.logprobs import Likely, TokenLogprob
+from engine.decode.logprobs import Likely, TokenLogprob
 
 
 def of_chat(tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from app.planning.planner import ModeChoice
-from engine.sampling import Sampling
+from engine.decode.sampling import Sampling
 
 
 class TextPart(BaseModel):

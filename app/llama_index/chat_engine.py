@@ -15,7 +15,7 @@ from app.answering.stream import AnswerStream
 from app.collection import Collection
 from app.llama_index.nodes import citation_blocks, citation_nodes
 from app.planning.planner import ModeChoice
-from engine.sampling import Sampling
+from engine.decode.sampling import Sampling
 
 
 class CorpusChatEngine(BaseChatEngine):

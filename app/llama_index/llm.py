@@ -25,8 +25,8 @@ from app.answering.answer import Answer
 from app.answering.completion import complete, converse
 from app.answering.stream import AnswerStream
 from app.library import Library
-from engine.frame import Message
-from engine.sampling import Sampling
+from engine.decode.sampling import Sampling
+from engine.models.frame import Message
 
 SAMPLED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "seed")
 ROLES = {MessageRole.USER: "user", MessageRole.ASSISTANT: "assistant"}

@@ -14,7 +14,7 @@ from app.answering.answer import Answer
 from app.collection import Collection
 from app.llama_index.nodes import citation_nodes
 from app.planning.planner import ModeChoice
-from engine.sampling import Sampling
+from engine.decode.sampling import Sampling
 
 
 class GroundedQueryEngine(BaseQueryEngine):

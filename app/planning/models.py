@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.hardware import pick_device
-from engine.memory_plan import free_memory
-from engine.outlook import Outlook, fetched, outlook
+from engine.kv.memory_plan import free_memory
+from engine.models.outlook import Outlook, fetched, outlook
 
 if TYPE_CHECKING:
     from app.library import Library

@@ -30,7 +30,7 @@ from app.search.search import Hit, fuse
 from app.shelf import SEARCHED
 from engine.engine import Engine
 from engine.errors import DoesNotFit
-from engine.prefill import chunk_spans
+from engine.prefill.prefill import chunk_spans
 from ingest import Document, Excerpt, PackedPrompt, TreeLines, counts, listing, pack, tree_lines, tree_of, whole
 
 if TYPE_CHECKING:

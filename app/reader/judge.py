@@ -22,6 +22,7 @@ from app.answering.citations import quotes, resolve
 from app.reader.corpus import Corpus, cut
 from app.reader.samples import document
 from app.reader.sources import Source, load
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.evaluation import templates as theirs
 from engine.evaluation.evaluate import versions
@@ -29,10 +30,9 @@ from engine.evaluation.rope import scaled
 from engine.evaluation.scorers import says
 from engine.evaluation.statistics import wilson
 from engine.evaluation.suites.facts import people, places
-from engine.frame import Message
-from engine.model import LanguageModel
+from engine.models.frame import Message
+from engine.models.model import LanguageModel
 from engine.policies.by_name import policy_by_name
-from engine.sampling import Sampling
 from ingest.pack import PackedPrompt, pack, whole
 from ingest.tree import tree_lines
 

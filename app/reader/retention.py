@@ -20,13 +20,13 @@ from typing import Any
 import torch
 
 from app.reader.sources import load
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.evaluation.evaluate import versions
 from engine.evaluation.forced import forced
 from engine.evaluation.texts import MODULES, source
-from engine.frame import Message
-from engine.model import LanguageModel
-from engine.sampling import Sampling
+from engine.models.frame import Message
+from engine.models.model import LanguageModel
 
 SYSTEM = "You are a helpful assistant."
 INSTRUCTIONS = (

@@ -19,7 +19,7 @@ from app.reader.corpus import Corpus, cut
 from app.reader.makers import CODE, PROSE
 from app.reader.sources import Source
 from app.reader.spoken import Spoken, opening
-from engine.frame import frame
+from engine.models.frame import frame
 from ingest.document import Document, Verdict
 from ingest.pack import pack, whole
 from ingest.tree import tree_lines

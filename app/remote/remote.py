@@ -19,9 +19,9 @@ from app.planning.planner import ModeChoice, Plan, PlannedDocument
 from app.remote.wire import BrokeOff, Wire, until_cancelled
 from app.reports import AddReport, Kept, WarmReport
 from app.source import SourceView
+from engine.decode.logprobs import Likely, TokenLogprob
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken, OnProgress
-from engine.logprobs import Likely, TokenLogprob
-from engine.sampling import Sampling
 from ingest import walk
 
 if TYPE_CHECKING:

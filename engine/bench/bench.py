@@ -13,13 +13,13 @@ from engine.bench.cases import OURS, Cases, Row
 from engine.bench.errors import TooLong
 from engine.bench.rivals import DECODED, Prompt, Rival, installed, rivals
 from engine.bench.roof import Roof, measure_roof
-from engine.crossover import border
 from engine.evaluation.evaluate import versions
 from engine.evaluation.texts import MODULES, source
 from engine.hardware import device_name, load_average
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.policies.base import Policy
+from engine.prefill.crossover import border
 
 OnRun = Callable[[str, int, int], None]
 """Called with what was run, how many runs are done, and how many there will be."""

@@ -15,11 +15,11 @@ from engine.bench.roof import Bound, Roof, Work
 from engine.bench.turns import Run, in_turns, timed, times
 from engine.bench.work import reading, restoring, step
 from engine.context import Context
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies.base import Policy
-from engine.prefill import chunk_spans
-from engine.sampling import Sampling
+from engine.prefill.prefill import chunk_spans
 from engine.store import Store
 
 OURS = "Omnibus"

@@ -17,7 +17,7 @@ import torch
 
 from engine.bench.errors import NotHere
 from engine.bench.turns import Run, timed
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Literal
 from torch import nn
 
 from engine.bench.roof import Work
-from engine.int8 import ROWS, Int8Linear
-from engine.model import LanguageModel
+from engine.models.int8 import ROWS, Int8Linear
+from engine.models.model import LanguageModel
 
 
 def linears(model: LanguageModel) -> list[nn.Linear]:

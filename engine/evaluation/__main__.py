@@ -18,7 +18,7 @@ from engine.evaluation.evaluate import Plan, evaluate, plain_frame
 from engine.evaluation.report import write_report
 from engine.evaluation.runner import groups
 from engine.evaluation.variant import split_variants
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 
 
 def main() -> int:

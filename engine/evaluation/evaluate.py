@@ -21,9 +21,9 @@ from engine.evaluation.runner import OnTask, Runner, prompt_of
 from engine.evaluation.summary import Row, summarise
 from engine.evaluation.task import Frame, Turn
 from engine.evaluation.variant import variant_by_name
-from engine.frame import Message
 from engine.hardware import device_name
-from engine.model import LanguageModel
+from engine.models.frame import Message
+from engine.models.model import LanguageModel
 
 VERSION = 1
 """Raise it when suites or templates change: other questions give other results."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.decoding import BehindPrefix, Decoding
-from engine.layers import run_layers
-from engine.model import LanguageModel
-from engine.prefix import Prefix
+from engine.decode.decoding import BehindPrefix, Decoding
+from engine.kv.prefix import Prefix
+from engine.models.layers import run_layers
+from engine.models.model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True)

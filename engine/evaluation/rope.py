@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from engine.architecture import usable_window
-from engine.fingerprint import digest_json
-from engine.model import LanguageModel
+from engine.models.architecture import usable_window
+from engine.models.fingerprint import digest_json
+from engine.models.model import LanguageModel
 
 
 @contextmanager

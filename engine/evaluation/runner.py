@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from engine.context import Context
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.evaluation.errors import UnknownSuite
 from engine.evaluation.forced import forced
@@ -19,9 +20,8 @@ from engine.evaluation.scorers import SCORERS
 from engine.evaluation.suites import SUITES
 from engine.evaluation.task import Frame, Question, Recipe, Suite, Task
 from engine.evaluation.variant import Variant
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies.dense import Dense
-from engine.sampling import Sampling
 
 DENSE = Variant("dense", Dense())
 MARGIN = 96

@@ -12,15 +12,15 @@ from pathlib import Path
 from types import ModuleType
 
 from engine.context import Context
-from engine.crossover import border
 from engine.engine import Engine
 from engine.errors import UnknownPolicy
 from engine.evaluation.errors import NoStoreHere
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.policies.base import Policy
 from engine.policies.by_name import POLICIES
 from engine.policies.minference import MInference
+from engine.prefill.crossover import border
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A few queries of every block are sampled, and their exact attention is summed pe
 keys, 1 / (2 x stride) of dense attention). Keys that the sampled queries share become columns, which cost one key and
 not a block each; what these hold is taken off the blocks' sums, and each block of queries takes the fewest blocks that
 bring it to its aim. A head with local attention so gets its diagonal and the first block, one with diffuse attention
-nearly everything. The audit (engine.audit) measures other queries; heads that missed the target are asked again with a
+nearly everything. The audit measures other queries; heads that missed the target are asked again with a
 higher aim. Nothing is carried from chunk to chunk: the same tokens always give the same KV.
 """
 

@@ -51,7 +51,7 @@ def policy_by_name(
 
     `minference` takes a pattern file, or `a,b` (columns and diagonals of every head); without either it reads the
     patterns in the model's `config`, else it follows its published default. `config` is transformers'. Where `spec`
-    does not say from where `auto` leaves keys out, `border` does for a recall (engine.crossover), else what is assumed
+    does not say from where `auto` leaves keys out, `border` does for a recall, else what is assumed
     for the kind of `device`.
     """
     name, _, rest = spec.partition(":")

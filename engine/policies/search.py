@@ -2,7 +2,7 @@
 
 As in Jiang et al. (arXiv 2407.02490, §3.2) with two differences: a candidate's cost is measured, not counted, and the
 cheapest one that keeps enough attention is chosen, not the best of one budget. Kept attention is that of audited
-queries (engine.audit), on the text that is given.
+queries (engine.prefill.audit), on the text that is given.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.attention import Attending
-from engine.audit import kept_mass
 from engine.events import CancelToken
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies.minference import MInference
 from engine.policies.pattern_file import HeadPattern
-from engine.prefill import prefill_segment
+from engine.prefill.attention import Attending
+from engine.prefill.audit import kept_mass
+from engine.prefill.prefill import prefill_segment
 from kernels import BlockIndex, sparse_attention
 
 CANDIDATES = (

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import StoreError
-from engine.paged_layer import PagedLayer
+from engine.kv.paged_layer import PagedLayer
 from engine.store.codecs import DTYPES, Codec
 from engine.store.files import write_all, write_whole
 from engine.store.namespace import Namespace, chunk_key

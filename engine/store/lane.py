@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from engine.host_memory import host_memory
+from engine.kv.host_memory import host_memory
 from engine.store.segment import padded
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.paged_layer import PagedLayer
+from engine.kv.paged_layer import PagedLayer
 from engine.store.codecs import DTYPES, Codec, codec
 
 

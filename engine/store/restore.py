@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import CorruptChunk
-from engine.paged_layer import PagedLayer
+from engine.kv.paged_layer import PagedLayer
 from engine.store.files import File, open_file
 from engine.store.lane import Lane
 from engine.store.pages import Pages

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
-from engine.batch import TOGETHER
-from engine.cache import KVCache
-from engine.decoding import Decoding
-from engine.host_cache import HostCache
-from engine.prefix import HostPrefix, Prefix, ResidentPrefix
+from engine.decode.batch import TOGETHER
+from engine.decode.decoding import Decoding
+from engine.kv.cache import KVCache
+from engine.kv.host_cache import HostCache
+from engine.kv.prefix import HostPrefix, Prefix, ResidentPrefix
 from tests.benchmarks.report import show, write
 from tests.benchmarks.shapes import SHAPES, random_model
 

@@ -24,8 +24,8 @@ from app.batch.batch_file import run_batch
 from app.collection import Collection
 from app.library import Library
 from app.settings import Settings
-from engine import default_model
-from engine.sampling import Sampling
+from engine.decode.sampling import Sampling
+from engine.models import default_model
 from tests.benchmarks.cpu_engine import machine, words
 from tests.conftest import KEPT, ROOT, SAMPLES
 

@@ -31,10 +31,10 @@ import transformers
 from engine.bench.cases import steps, together
 from engine.bench.rivals import DECODED, Prompt, llama_cpp, sdpa
 from engine.bench.turns import Run, in_turns, timed, times
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
-from engine.sampling import Sampling
 
 ROOT = Path(__file__).parents[2]
 

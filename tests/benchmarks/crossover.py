@@ -1,7 +1,7 @@
 """Is sparse prefill never slower than dense: `python -m tests.benchmarks.crossover --out FILE`.
 
 Whole prefills of random weights of a known shape, from token ids to the last hidden state with the KV kept: dense,
-`auto` with its border measured here (engine.crossover, into an empty folder: its seconds are a figure too), and `auto`
+`auto` with its border measured here (into an empty folder: its seconds are a figure too), and `auto`
 with the border that is assumed where none was measured. Random weights attend to everything, so attention reads
 structured heads (engine.policies.structured) of the same shape in the place of the model's own. The policies take
 turns; a figure is the least of the rounds. Of a large shape its first layers do: the others take as long each.
@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.attention import Attending
-from engine.cache import KVCache
-from engine.crossover import Shape, border_of_shape, known
 from engine.hardware import pick_chunk
+from engine.kv.cache import KVCache
 from engine.policies import Policy, policy_by_name
 from engine.policies.structured import structured_heads
-from engine.prefill import chunk_spans, prefill_segment
+from engine.prefill.attention import Attending
+from engine.prefill.crossover import Shape, border_of_shape, known
+from engine.prefill.prefill import chunk_spans, prefill_segment
 from tests.benchmarks.report import show, write
 from tests.benchmarks.shapes import SHAPES, random_model
 

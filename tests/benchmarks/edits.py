@@ -3,7 +3,7 @@
     python -m tests.benchmarks.edits [--tokens 2000] [--out FILE]
 
 A document in the middle changes, a little (two facts in it) or wholly (another text in its place). What stands behind
-it is moved, and a share of its tokens computed anew (engine.edits). Compared with a full prefill: the prediction behind
+it is moved, and a share of its tokens computed anew. Compared with a full prefill: the prediction behind
 each of 128 tokens that follow, and greedy answers to questions about what stands behind the edit. A share of 1 is all
 computed anew in another order: what it differs is rounding, the floor for the others.
 """
@@ -20,16 +20,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from engine.attention import Attending
-from engine.cache import KVCache
-from engine.edits import reuse
+from engine.decode.generate import Generation
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
-from engine.generate import Generation
-from engine.layers import run_layers
-from engine.model import LanguageModel
+from engine.kv.cache import KVCache
+from engine.kv.edits import reuse
+from engine.kv.prefix import ResidentPrefix
+from engine.models.layers import run_layers
+from engine.models.model import LanguageModel
 from engine.policies import Dense
-from engine.prefix import ResidentPrefix
-from engine.sampling import Sampling
+from engine.prefill.attention import Attending
 from tests.benchmarks.cpu_engine import ROOT, machine
 
 SHARES = (0.0, 0.15, 0.4, 1.0)

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import attention
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
-from engine.prefill import chunk_spans, prefill_segment
+from engine.prefill import attention
+from engine.prefill.prefill import chunk_spans, prefill_segment
 from kernels import sampled_lse
 from tests.texts import long_text
 

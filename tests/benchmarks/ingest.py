@@ -29,7 +29,7 @@ from typing import Any
 from rapidfuzz.distance import LCSseq
 
 from app.settings import Settings
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from ingest import Document, PackedPrompt, TokenCache, near, pack, read_all, tree_lines, walk, whole
 from tests.benchmarks.host import host
 from tests.benchmarks.report import show

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.cache import KVCache
-from engine.decoding import BehindPrefix, Decoding
+from engine.decode.decoding import BehindPrefix, Decoding
 from engine.engine import Engine
-from engine.layers import run_layers
-from engine.model import LanguageModel
-from engine.prefix import ResidentPrefix
+from engine.kv.cache import KVCache
+from engine.kv.prefix import ResidentPrefix
+from engine.models.layers import run_layers
+from engine.models.model import LanguageModel
 from engine.store import codec
 from kernels import quantize_pages
 from kernels.fp8 import dequantize

@@ -18,9 +18,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from engine.attention import Attending, review
 from engine.policies import Policy, policy_by_name
 from engine.policies.structured import structured_heads
+from engine.prefill.attention import Attending, review
 from kernels import BlockIndex, dense_attention, sampled_lse, sparse_attention
 from kernels.density import computed_share
 from tests.benchmarks.report import show, write

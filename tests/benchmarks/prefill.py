@@ -18,11 +18,11 @@ from unittest.mock import patch
 
 import torch
 
-from engine import attention
-from engine.cache import KVCache
-from engine.host_cache import HostCache
+from engine.kv.cache import KVCache
+from engine.kv.host_cache import HostCache
 from engine.policies import Policy, policy_by_name
-from engine.prefill import chunk_spans, prefill_segment
+from engine.prefill import attention
+from engine.prefill.prefill import chunk_spans, prefill_segment
 from tests.benchmarks.report import show, write
 from tests.benchmarks.shapes import SHAPES, linear_flops, random_model
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-from engine.crossover import SHORTEST
-from engine.default_model import NAME
-from engine.model import known_of
+from engine.models.default_model import NAME
+from engine.models.model import known_of
 from engine.policies.auto import LEVELS
 from engine.policies.by_name import ASSUMED
+from engine.prefill.crossover import SHORTEST
 from tests.benchmarks.results import Results
 
 K, M = 1024, 1024 * 1024

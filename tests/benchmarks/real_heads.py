@@ -13,8 +13,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.model import LanguageModel
-from engine.prefill import prefill_segment
+from engine.models.model import LanguageModel
+from engine.prefill.prefill import prefill_segment
 from kernels import dense_attention
 from tests.texts import long_text
 

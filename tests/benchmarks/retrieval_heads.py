@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from engine.decoding import Decoding
+from engine.decode.decoding import Decoding
+from engine.decode.provenance import Heads, Provenance
+from engine.decode.retrieval_heads import Needle, best_heads, retrieval_scores
 from engine.engine import Engine
-from engine.frame import Message
-from engine.model import LanguageModel
-from engine.provenance import Heads, Provenance
-from engine.retrieval_heads import Needle, best_heads, retrieval_scores
+from engine.models.frame import Message
+from engine.models.model import LanguageModel
 from tests.texts import long_text
 
 ROOT = Path(__file__).parents[2]

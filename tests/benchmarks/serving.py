@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 import psutil
 
-from engine import default_model
+from engine.models import default_model
 from tests.benchmarks.batch import questions
 from tests.benchmarks.cpu_engine import words
 from tests.benchmarks.host import host

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from engine.attention import NAME, register
-from engine.fused import fuse
+from engine.models.fused import fuse
+from engine.prefill.attention import NAME, register
 
 SHAPES: dict[str, dict[str, int]] = {
     "llama-3.1-8b": {

@@ -27,12 +27,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from engine.attention import Attending
 from engine.context import Context
 from engine.engine import Engine
-from engine.layers import run_layers
-from engine.model import LanguageModel
-from engine.prefill import chunk_spans
+from engine.models.layers import run_layers
+from engine.models.model import LanguageModel
+from engine.prefill.attention import Attending
+from engine.prefill.prefill import chunk_spans
 from engine.store import Namespace, Store
 from engine.store.codecs import NAMES, codec
 from tests.benchmarks.cpu_engine import ROOT, machine

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from engine.context import Context
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import Auto, Streaming
-from engine.sampling import Sampling
 from engine.store import Store
 from tests.texts import long_text
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.cache import KVLayer
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.errors import Cancelled
 from engine.events import CancelToken, Progress
-from engine.model import LanguageModel
-from engine.sampling import Sampling
+from engine.kv.cache import KVLayer
+from engine.models.model import LanguageModel
 
 TOKENS = torch.randint(0, 40000, (400,), generator=torch.Generator().manual_seed(9)).tolist()
 SAMPLING = Sampling(max_new_tokens=6)

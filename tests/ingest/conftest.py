@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from ingest import Encode
 
 

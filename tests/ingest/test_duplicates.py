@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from ingest import Encode, count_tokens, near, pack, read_bytes, whole
 
 TEXT = Path(json.__file__).read_text()

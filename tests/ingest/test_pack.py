@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from ingest import Document, Encode, Excerpt, TokenCache, count_tokens, pack, passages, read, read_bytes, walk
 from tests.ingest.pdfs import pdf
 

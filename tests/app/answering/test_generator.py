@@ -17,7 +17,7 @@ from app.http.tokens import Tokens
 from app.library import Library
 from app.remote.wire import RemoteError
 from app.settings import Settings
-from engine.sampling import Sampling
+from engine.decode.sampling import Sampling
 from tests.app.serving import NOTES, listening
 from tests.conftest import ROOT, SAMPLES
 

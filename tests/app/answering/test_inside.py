@@ -10,7 +10,7 @@ from app.answering.inside import Inside
 from app.answering.kept_figures import MOST, KeptFigures
 from app.conversations import _read, _written
 from app.library import Library
-from engine.head_figures import HeadFigures
+from engine.prefill.head_figures import HeadFigures
 from ingest import Document, Page, Verdict, pack, whole
 from tests.conftest import SAMPLES
 

@@ -26,9 +26,9 @@ from app.batch.batch_table import BatchFileProblem, read_rows
 from app.examination.scores import score
 from app.library import Library
 from app.settings import Settings
+from engine.decode.sampling import Sampling
 from engine.errors import Cancelled
 from engine.events import CancelToken
-from engine.sampling import Sampling
 from kernels import decode_attention
 from tests.app.serving import NOTES
 from tests.conftest import ROOT

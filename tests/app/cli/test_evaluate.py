@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.library import Library
 from app.settings import Settings
-from engine.measured import measured, remember_window
+from engine.models.measured import measured, remember_window
 
 
 def test_a_small_evaluation_prints_a_table_and_what_it_means(

@@ -15,7 +15,7 @@ from app.batch import batches
 from app.batch.batch_file import run_batch
 from app.library import Library
 from app.settings import Settings
-from engine.sampling import Sampling
+from engine.decode.sampling import Sampling
 from tests.app.serving import serving
 
 ASKED = [f"What does note {n} say of the key?" for n in range(10)]

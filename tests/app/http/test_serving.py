@@ -23,7 +23,7 @@ from app.http.metrics import Metrics
 from app.http.queue import Queue
 from app.http.tokens import Token, Tokens
 from app.library import Library
-from engine.frame import Message
+from engine.models.frame import Message
 from tests.app.serving import NOTES, serving
 
 

@@ -23,7 +23,7 @@ def test_the_default_model_fits_a_small_corpus_and_needs_retrieval_for_a_large_o
 def test_what_is_not_here_is_unknown_and_what_is_too_large_says_so(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.memory_plan import Memory
+    from engine.kv.memory_plan import Memory
 
     library.settings.model = "nobody/nothing-here"
     monkeypatch.setattr("app.planning.models.free_memory", lambda device: Memory(100 << 20, 0))

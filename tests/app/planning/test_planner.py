@@ -14,7 +14,7 @@ from app.library import Library
 from app.planning.planner import Branch, Budget, Plan, PlannedDocument, branches, choose_mode, choose_passages
 from app.search.search import Hit
 from app.watch.watch import Watcher
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from ingest import Document, Verdict
 
 PROSE = "The ferry leaves at nine and the lamp is lit at dusk. "

@@ -17,9 +17,9 @@ from app.reader.corpus import cut
 from app.reader.makers import CODE, PROSE
 from app.reader.sources import Source
 from app.reader.spoken import Spoken, spoken
-from engine import default_model
 from engine.evaluation import texts
-from engine.model import LanguageModel
+from engine.models import default_model
+from engine.models.model import LanguageModel
 from tests.conftest import KEPT
 
 

@@ -17,7 +17,7 @@ from engine.bench.rivals import Prompt, flex, rivals
 from engine.bench.roof import Roof, Work, measure_roof
 from engine.bench.turns import in_turns, times
 from engine.bench.work import linears, reading, step
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 
 
 def test_the_roof_is_the_slower_of_memory_and_products() -> None:

@@ -19,7 +19,7 @@ from engine.evaluation.report import write_report
 from engine.evaluation.runner import Runner
 from engine.evaluation.summary import Row, summarise
 from engine.evaluation.variant import Variant
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies.dense import Dense
 from kernels import BlockIndex
 

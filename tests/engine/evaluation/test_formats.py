@@ -17,7 +17,7 @@ from engine.evaluation.formats import load
 from engine.evaluation.runner import prompt_of
 from engine.evaluation.scorers import SCORERS
 from engine.evaluation.variant import variant_by_name
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 
 STORY = "The mill at Tarn was built in 1711. Its miller is Odo Brant. The river Wend drives the wheel."
 OPTIONS = ["a mill", "a church", "a ferry", "a school"]

@@ -11,7 +11,7 @@ from engine.evaluation.runner import members
 from engine.evaluation.scorers import SCORERS
 from engine.evaluation.suites import SUITES
 from engine.evaluation.task import Recipe, Task
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 
 COUNTED = {"ruler/cwe", "ruler/fwe"}
 """Suites whose answer is which words come most often: all of them stand in the corpus."""

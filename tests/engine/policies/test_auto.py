@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.attention import Attending, attending, attention
-from engine.audit import audited_rows, kept_mass
 from engine.errors import UnknownPolicy
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import Auto, XAttention
 from engine.policies.auto import causal_pairs, sampling
 from engine.policies.structured import structured_heads
+from engine.prefill.attention import Attending, attending, attention
+from engine.prefill.audit import audited_rows, kept_mass
 from kernels import BlockIndex, dense_attention, sparse_attention
 from tests.benchmarks.real_heads import heads_of
 from tests.engine.policies.test_published import structured

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.attention import Attending
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
-from engine.prefill import chunk_spans, prefill_segment
+from engine.prefill.attention import Attending
+from engine.prefill.prefill import chunk_spans, prefill_segment
 from tests.texts import long_text
 
 SPECS = [

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import FlexPrefill, MInference, Streaming, TriangleMix, XAttention
 from engine.policies.pattern_file import HeadPattern
 from kernels import BlockIndex

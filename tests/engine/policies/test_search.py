@@ -9,7 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from app.cli import app
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.policies.pattern_file import HeadPattern, read_patterns
 from engine.policies.search import Searcher, Tried, search_patterns

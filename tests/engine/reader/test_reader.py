@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from app.library import Library
 from app.settings import Settings
-from engine import default_model
-from engine.model import LanguageModel
+from engine.models import default_model
+from engine.models.model import LanguageModel
 from engine.reader.merge import merge
 from engine.reader.positions import WINDOW
 from engine.reader.train import Batch, Recipe, train

@@ -23,7 +23,7 @@ from torch import Tensor
 from engine.context import Context
 from engine.engine import Engine
 from engine.errors import ModelLoadError
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.store import Store
 from tests.conftest import ROOT
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.engine import Engine
 from engine.errors import StoreError
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.store import Store
 from engine.store.codecs import DTYPES, QUANTISING, Grouped, Raw, Scaled, codec
 from engine.store.segment import Segment

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from engine.context import Context
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.errors import StoreError
-from engine.host_cache import PAGE, HostCache
-from engine.memory_plan import MemoryPlan
-from engine.model import LanguageModel
-from engine.sampling import Sampling
+from engine.kv.host_cache import PAGE, HostCache
+from engine.kv.memory_plan import MemoryPlan
+from engine.models.model import LanguageModel
 from engine.store import Store
 from engine.store.pages import Pages, layout
 from engine.store.restore import Restorer

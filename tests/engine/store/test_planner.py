@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.engine import Engine
-from engine.model import LanguageModel
+from engine.models.model import LanguageModel
 from engine.store import Store
 from engine.store.files import File
 from engine.store.planner import MARGIN, PASSES, SHORT, Pace, Plan

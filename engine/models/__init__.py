@@ -1,0 +1,1 @@
+"""Models: loaded, proved to run exactly, framed by their chat template, made faster."""

@@ -1,0 +1,1 @@
+"""Prefill: a prompt read once, under a policy whose loss is measured."""
