@@ -1,7 +1,8 @@
-"""What measures on a GPU machine runs there: with torch, Triton and transformers, and without our other packages."""
+"""What a part may load, and when: on a GPU machine only torch, Triton and transformers are there."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,13 @@ def test_the_program_that_checks_it_can_fail() -> None:
         [sys.executable, "-c", PROGRAM, "sqlalchemy", "engine.store.store"], cwd=ROOT, capture_output=True, check=False
     )
     assert run.returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"), [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")]
+)
+def test_threads_do_not_spin_long_unless_a_person_says_so(own: dict[str, str], kept: str) -> None:
+    code = "import os, sys, engine; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
+    clean = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean | own)
+    assert run.stdout.strip() == kept

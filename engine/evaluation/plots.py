@@ -39,19 +39,22 @@ def draw(rows: Sequence[Row], records: Sequence[Record], folder: Path) -> dict[s
 
 
 def _density(figure: Any, rows: Sequence[Row]) -> bool:
-    labels = {"xlabel": "share of the causal pairs computed", "ylabel": "answers right"}
-    axes = figure.add_subplot(**labels, xlim=(0, 1.1), ylim=(-0.03, 1.03))
-    by_variant = _grouped(rows)
-    for name, group in by_variant.items():
-        shown = [row for row in group if row.score is not None]
-        axes.plot(
-            [row.density or 1.0 for row in shown], [row.score for row in shown], "o", label=name, alpha=0.8, ms=6
-        )  # fmt: skip
-        for row in shown:
-            axes.annotate(_short(row.length), (row.density or 1.0, row.score), fontsize=7, xytext=(3, 3),
-                          textcoords="offset points")  # fmt: skip
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    return bool(by_variant)
+    """A panel per length: a point per variant, further left computed less, higher answered better."""
+    scores = [row.score for row in rows if row.score is not None]
+    lengths = sorted({row.length for row in rows if row.score is not None})
+    if not scores:
+        return False
+    figure.set_size_inches(1.6 + 2.4 * len(lengths), 3.4)
+    panels = figure.subplots(1, len(lengths), squeeze=False, sharex=True, sharey=True)[0]
+    for length, axes in zip(lengths, panels, strict=True):
+        axes.set(title=_short(length), xlim=(0, 1.08), ylim=(min(scores) - 0.05, 1.03))
+        for name, group in _grouped(rows).items():
+            found = [row for row in group if row.length == length and row.score is not None]
+            axes.plot([row.density or 1.0 for row in found], [row.score for row in found], "o", label=name, alpha=0.8)
+    panels[0].set_ylabel("answers right")
+    figure.supxlabel("share of the causal pairs computed", fontsize=10)
+    panels[-1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return True
 
 
 def _lines(figure: Any, rows: Sequence[Row], what: str, unit: str, *, log: bool) -> bool:
@@ -63,6 +66,9 @@ def _lines(figure: Any, rows: Sequence[Row], what: str, unit: str, *, log: bool)
         axes.plot([x for x, _ in points], [y for _, y in points], "o-", label=name, alpha=0.8, ms=4)
     if log:
         axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        ticks = [n * 10.0**power for power in range(-3, 4) for n in (1, 2, 5) if low <= n * 10.0**power <= high]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks(lengths, [_short(length) for length in lengths])
     axes.minorticks_off()
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -86,7 +92,7 @@ def _heat(figure: Any, records: Sequence[Record]) -> bool:
     axes = figure.subplots(deep, wide, squeeze=False, sharex=True, sharey=True)
     for place, (name, found) in zip(axes.flat, cells.items(), strict=False):
         grid = [[fmean(found[n, d]) if found.get((n, d)) else float("nan") for n in lengths] for d in DEPTHS]
-        image = place.imshow(grid, vmin=0, vmax=1, cmap="RdYlGn", aspect="auto")
+        image = place.imshow(grid, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
         place.set_title(name, fontsize=8)
         place.set_xticks(range(len(lengths)), [_short(n) for n in lengths], fontsize=7)
         place.set_yticks(range(len(DEPTHS)), [f"{d:.0%}" for d in DEPTHS], fontsize=7)

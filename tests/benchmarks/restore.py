@@ -252,8 +252,8 @@ def main() -> None:
     options = parser.parse_args()
     device, rows = torch.device(options.device), list[Row]()
     bench = Bench(options.shape, options.tokens, options.chunk, device, options.rounds)
-    wide = [*itertools.product((4, 8, 12, 16), (1, 2, 4, 8), (2,)), (16, 4, 1), (16, 4, 3), (16, 2, 3)]
-    grid = [(2, 1, 2), (2, 4, 1), (2, 4, 2)] if options.quick else wide
+    wide = [*itertools.product((4, 8, 16), (4, 16, 32), (2,)), (8, 32, 1), (16, 32, 1), (8, 64, 1)]
+    grid = [(8, 4, 2), (8, 32, 2), (16, 32, 1)] if options.quick else wide
     for codec in ("bfloat16", "fp8"):
         with tempfile.TemporaryDirectory() as folder:
             found = [bench.write(Path(folder), codec)]
@@ -264,7 +264,7 @@ def main() -> None:
             found.append({"what": "bit for bit", "restores": options.checks * len(CHECKED), "wrong": 0})
             del restorers
             found += [bench.first(), bench.earlier(), *bench.settings(grid)]
-            for threads in (1, 2) if options.quick else (1, 4, 16):
+            for threads in (2, 8) if options.quick else (1, 4, 8, 16):
                 found += bench.parts(threads, 4)
             found.append(bench.unpacking())
             rows += [{"codec": codec, "tokens": options.tokens, **row} for row in found]
