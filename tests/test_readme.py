@@ -21,7 +21,7 @@ from tests.benchmarks.results import Results
 ROOT = Path(__file__).parents[1]
 RESULTS = Results(ROOT / "data" / "results")
 TOLD = ("README.md", "app/README.md", "engine/README.md", "ui/README.md", "data/README.md", "data/results/README.md")
-TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in TOLD}
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in dict.fromkeys((*TOLD, *PAGES))}
 CODE = re.compile(r"^```.*?^```$|`[^`]*`", re.DOTALL | re.MULTILINE)
 FIGURE = re.compile(
     r"(?<![\w-])\d[\d.,]*(?:\s?(?:%|(?:ms|s|seconds?|minutes?|tokens?|times|questions?|[KMGT]i?B|[TG]FLOP)\b)|[KM]\b)"

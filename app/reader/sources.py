@@ -44,7 +44,6 @@ HELD_OUT = (
     Package("r-doc-html", "usr/share/doc/r-doc-html/manual/*.html", "GPL-2.0-or-later"),
 )
 """What only the reader's evaluation reads."""
-CODE_LICENCE = "PSF-2.0"
 LONGEST = 300_000
 SHORTEST = 400
 

@@ -23,7 +23,7 @@ from tests.benchmarks.readme_tables import TABLES
 from tests.benchmarks.results import Results
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "app/README.md", "data/results/README.md")
+PAGES = ("README.md", "app/README.md", "data/results/README.md", "data/models/reader/README.md")
 MARK = re.compile(r"(<!-- (table|figure|source) (.+?) -->).*?(<!-- /\2 -->)", re.DOTALL)
 
 

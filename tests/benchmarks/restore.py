@@ -238,6 +238,11 @@ def prefills(shape: str, tokens: int, rounds: int) -> list[Row]:
     return rows
 
 
+def _setting(text: str) -> tuple[int, int, int]:
+    threads, mib, ring = map(int, text.split(","))
+    return threads, mib, ring
+
+
 def main() -> None:
     """Check, measure, print, write JSON; 1 where anything came back wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -248,12 +253,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--checks", type=int, default=3, help="times that each of the settings is compared bit for bit")
     parser.add_argument("--quick", action="store_true", help="few settings")
+    parser.add_argument("--setting", type=_setting, action="append", help="THREADS,MIB,RING, instead of the usual ones")
     parser.add_argument("--out", type=Path, default=Path("data/results/restore.json"))
     options = parser.parse_args()
     device, rows = torch.device(options.device), list[Row]()
     bench = Bench(options.shape, options.tokens, options.chunk, device, options.rounds)
     wide = [*itertools.product((4, 8, 16), (4, 16, 32), (2,)), (8, 32, 1), (16, 32, 1), (8, 64, 1)]
-    grid = [(8, 4, 2), (8, 32, 2), (16, 32, 1)] if options.quick else wide
+    grid = options.setting or ([(8, 4, 2), (8, 32, 2), (16, 32, 1)] if options.quick else wide)
     for codec in ("bfloat16", "fp8"):
         with tempfile.TemporaryDirectory() as folder:
             found = [bench.write(Path(folder), codec)]
