@@ -22,8 +22,8 @@ from app.settings import Settings
 from tests.app.serving import NOTES, listening
 
 PASSWORD = "correct horse battery"
-SECRET = "The safe opens with 4711."
-ANSWER = Answer("4711.", (), AnswerStats(10, 0, 0.1, 0.2, 5.0, "auto", "whole", None, None, 7), "Read whole.")
+SECRET = "The safe opens with marigold."  # a word: digits also stand in the times of what Gradio sends
+ANSWER = Answer("marigold.", (), AnswerStats(10, 0, 0.1, 0.2, 5.0, "auto", "whole", None, None, 7), "Read whole.")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def test_another_users_collection_is_not_there(url: str, method: str, path: str,
     with signed_in(url, "bob") as bob, signed_in(url, "alice") as alice:
         answer = bob.request(method, path, json=body)
         assert answer.status_code == 404
-        assert "4711" not in answer.text
+        assert "marigold" not in answer.text
         assert answer.json()["error"]["message"].startswith("There is no collection 'hut'. There are: shore.")
         assert alice.request(method, path, json=body).status_code == 200, "whose it is can"
 
@@ -306,7 +306,7 @@ def test_a_hand_made_event_gives_nothing_of_another_users_collection(
         assert event(bob, fn, data, f"b-{fn}", library).status_code == 200
         said = outcome(bob, f"b-{fn}")
         assert "process_completed" in said
-        assert not any(word in said for word in ("4711", "hut.txt", "opens the safe"))
+        assert not any(word in said for word in ("marigold", "hut.txt", "opens the safe"))
         if fn in ("choose", "earlier"):
             event(her, fn, data, f"a-{fn}", library)
             assert ("hut.txt" if fn == "choose" else "opens the safe") in outcome(her, f"a-{fn}")
