@@ -125,8 +125,11 @@ def _bring(segment: Segment, file: File, i: int, start: int, place: Layer, lane:
         if not how.exact:  # unpacked where it goes, from fewer bytes
             data = data.to(place[0].device, non_blocking=True)
         rows = how.decode(data, dim, segment.dtype)
-        while len(rows):  # the run may begin and end within a head
-            head, token = divmod(first, tokens)
+        while len(rows):  # the run may begin and end within a head; whole ones of one side go over in one copy
+            row, token = divmod(first, tokens)
+            side, head = divmod(row, heads)
             n = min(len(rows), tokens - token)
-            lane.copy(place[head // heads][head % heads, start + token : start + token + n], rows[:n])
-            rows, first = rows[n:], first + n
+            over = 1 if token or n < tokens else min(len(rows) // tokens, heads - head)
+            target = place[side][head : head + over, start + token : start + token + n]
+            lane.copy(target, rows[: over * n].view(over, n, dim))
+            rows, first = rows[over * n :], first + over * n
