@@ -231,6 +231,10 @@ class Library:
         """Load the model and open the session store, once; raises the engine's errors."""
         return self._runtime.engine(on_progress)
 
+    def load_plain_engine(self, on_progress: OnProgress | None = None) -> Engine:
+        """Load the model for questions without documents, once: the base of a reader, else the model itself."""
+        return self._runtime.plain_engine(on_progress)
+
     def use(self, *, model: str | None = None, policy: str | None = None) -> None:
         """Answer with another model, or choose what prefill reads in another way, from the next question on.
 

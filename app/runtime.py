@@ -20,6 +20,7 @@ class Runtime:
         self._settings = settings
         self._loading, self._opening = threading.Lock(), threading.Lock()
         self._engine: Engine | None = None
+        self._plain: Engine | None = None
         self._store: Store | None = None
 
     @property
@@ -31,17 +32,30 @@ class Runtime:
         """The engine, its model loaded once; raises the engine's errors."""
         with self._loading:
             if self._engine is None:
-                self._engine = self._load(on_progress)
+                self._engine = self._load(self._settings.model, on_progress)
             return self._engine
 
-    def _load(self, on_progress: OnProgress | None) -> Engine:
+    def plain_engine(self, on_progress: OnProgress | None = None) -> Engine:
+        """The engine for questions without documents: of the model that the table names in this one's place, or this.
+
+        It is loaded at its first use, beside the other; raises the engine's errors.
+        """
+        engine = self.engine(on_progress)
+        with self._loading:
+            if engine.model.plain is None:
+                return engine
+            if self._plain is None:
+                self._plain = self._load(engine.model.plain, on_progress)
+            return self._plain
+
+    def _load(self, name: str, on_progress: OnProgress | None) -> Engine:
         from engine.engine import Engine
         from engine.models.model import LanguageModel
         from engine.policies import policy_by_name
         from engine.prefill.crossover import border
 
         s = self._settings
-        model = LanguageModel.load(s.model, device=s.device, dtype=s.dtype, home=s.home, on_progress=on_progress)
+        model = LanguageModel.load(name, device=s.device, dtype=s.dtype, home=s.home, on_progress=on_progress)
         return Engine(
             model,
             store=self.store,
@@ -61,10 +75,10 @@ class Runtime:
             if policy is not None:
                 mine = self._engine.model if self._engine else None
                 chosen = policy_by_name(policy, mine.config if mine else None, mine.device.type if mine else "cpu")
-                if self._engine is not None:
-                    self._engine.policy = chosen
+                for engine in filter(None, (self._engine, self._plain)):
+                    engine.policy = chosen
             if model is not None and model != self._settings.model:
-                self._engine = None
+                self._engine = self._plain = None
             for name, value in changes.items():  # in place: every view of the library shares them
                 setattr(self._settings, name, value)
 
@@ -86,4 +100,4 @@ class Runtime:
         """Let the model and the store go."""
         if self._store is not None:
             self._store.close()
-        self._engine = self._store = None
+        self._engine = self._plain = self._store = None

@@ -1,4 +1,7 @@
-"""The bare model, without a collection: a text continued, or a dialogue answered."""
+"""The bare model, without a collection: a text continued, or a dialogue answered.
+
+A reader, which knows nothing but documents, is replaced by its base, unless something is so long that it may hold some.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING
 from app.answering.answer import Answer, AnswerStats
 from app.answering.stream import AnswerStream, Event
 from app.errors import NotAnswerable
-from app.planning.reasons import reason
+from app.planning.reasons import Reason, reason
 from engine.decode.sampling import Sampling
 from engine.events import CancelToken
 from engine.models.frame import Message
@@ -19,13 +22,15 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 Prompt = Callable[["Engine"], list[int]]
+MESSAGE = 384
+"""Tokens of a text above which it may hold documents, as another program's retrieval puts them into a message."""
 
 
 def complete(
     library: Library, text: str, *, sampling: Sampling | None = None, cancel: CancelToken | None = None
 ) -> AnswerStream:
     """The model goes on with a text. The stream raises PromptTooLong, Cancelled, …"""
-    return _stream(library, lambda engine: engine.model.encode_with_offsets(text)[0], sampling, cancel)
+    return _stream(library, [text], lambda engine: engine.model.encode_with_offsets(text)[0], sampling, cancel)
 
 
 def converse(
@@ -44,25 +49,44 @@ def converse(
         head, tail = engine.model.frame(messages, system=system)
         return [*head, *tail]
 
-    return _stream(library, prompt, sampling, cancel)
+    return _stream(library, [system, *(message.content for message in messages)], prompt, sampling, cancel)
 
 
-def _stream(library: Library, prompt: Prompt, sampling: Sampling | None, cancel: CancelToken | None) -> AnswerStream:
+def _stream(
+    library: Library, texts: Sequence[str], prompt: Prompt, sampling: Sampling | None, cancel: CancelToken | None
+) -> AnswerStream:
     drawn = library.settings.drawn(sampling)
 
     def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
         with library.turn(token):
-            return _answer(library.load_engine(emit), prompt, drawn, emit, token)
+            engine, tokens = _asked(library, texts, prompt, drawn, emit)
+            said = reason("no_documents")
+            if engine is not library.engine:
+                said = reason("no_documents_plain", model=engine.model.name)
+            return _answer(engine, tokens, said, drawn, emit, token)
 
     return AnswerStream(work, cancel)
 
 
+def _asked(
+    library: Library, texts: Sequence[str], prompt: Prompt, sampling: Sampling, emit: Callable[[Event], None]
+) -> tuple[Engine, list[int]]:
+    """Which model answers, and the prompt in its tokens."""
+    engine = library.load_engine(emit)
+    if all(len(engine.model.encode_with_offsets(text)[0]) <= MESSAGE for text in texts):
+        plain = library.load_plain_engine(emit)
+        tokens = prompt(plain)
+        if len(tokens) + sampling.max_new_tokens <= plain.model.window:
+            return plain, tokens
+    return engine, prompt(engine)
+
+
 def _answer(
-    engine: Engine, prompt: Prompt, sampling: Sampling, emit: Callable[[Event], None], cancel: CancelToken
-) -> Answer:
+    engine: Engine, tokens: list[int], said: Reason, sampling: Sampling, emit: Callable[[Event], None],
+    cancel: CancelToken,
+) -> Answer:  # fmt: skip
     """All tokens but the last make a context, which the session store keeps: a dialogue's next turn finds it there."""
     started = time.perf_counter()
-    tokens = prompt(engine)
     if not tokens:
         raise NotAnswerable("The prompt is empty.")
     engine.check_fits(len(tokens), sampling.max_new_tokens)
@@ -86,4 +110,4 @@ def _answer(
         answer_tokens=len(generation.token_ids),
         finish_reason="length" if generation.stats.finish_reason == "length" else "stop",
     )
-    return Answer(generation.text, (), stats, reason("no_documents"), logprobs=tuple(generation.logprobs))
+    return Answer(generation.text, (), stats, said, logprobs=tuple(generation.logprobs))

@@ -19,6 +19,7 @@ REASONS = {
     "sent_whole": "{model} at {server} answered; it was sent the whole collection.",
     "sent_packed": "{model} at {server} answered; it was sent passages that share words with the question.",
     "no_documents": "The model answered without documents.",
+    "no_documents_plain": "{model} answered, for there were no documents.",
 }
 
 

@@ -1,7 +1,8 @@
 """Retention: what the adapter cost. `python -m app.reader.retention --held-out FILE --out FILE`.
 
 The base and the reader go on with the same unseen prose and code (perplexity), and follow the same fifty plain
-instructions without documents; each reply is judged by a pattern that a right one has.
+instructions without documents; each reply is judged by a pattern that a right one has. With `--product` the product is
+asked the instructions too, as its API would be, which puts them to the model that answers without documents.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import argparse
 import json
 import math
 import re
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +29,9 @@ from engine.evaluation.forced import forced
 from engine.evaluation.texts import MODULES, source
 from engine.models.frame import Message
 from engine.models.model import LanguageModel
+
+if TYPE_CHECKING:
+    from app.library import Library
 
 SYSTEM = "You are a helpful assistant."
 INSTRUCTIONS = (
@@ -88,18 +93,35 @@ MOST_PERCENT, MOST_LOST = 3.0, 2
 ROOM = 96
 
 
-def followed(model: LanguageModel) -> list[tuple[str, str, bool]]:
-    """Every instruction, the model's greedy reply, and whether it is right."""
-    engine = Engine(model)
-    out = []
+def followed(reply: Callable[[str], str]) -> dict[str, Any]:
+    """How many of the instructions get a right reply, and each with its reply and whether that is right."""
+    replies = []
     for asked, right in INSTRUCTIONS:
+        text = reply(asked)
+        flags = re.DOTALL | (0 if re.search(r"(?<!\\)[A-Z]", right) else re.IGNORECASE)
+        replies.append((asked, text, re.search(right, text, flags) is not None))
+    return {"right": sum(good for *_, good in replies), "instructions": len(replies), "replies": replies}
+
+
+def of_model(model: LanguageModel) -> Callable[[str], str]:
+    """The model's own greedy reply."""
+    engine = Engine(model)
+
+    def reply(asked: str) -> str:
         head, tail = model.frame([Message("user", asked)], system=SYSTEM)
         generation = engine.generate(engine.context(head), tail, sampling=Sampling(max_new_tokens=ROOM))
-        for _ in generation:
-            pass
-        flags = re.DOTALL | (0 if re.search(r"(?<!\\)[A-Z]", right) else re.IGNORECASE)
-        out.append((asked, generation.text, re.search(right, generation.text, flags) is not None))
-    return out
+        return "".join(generation)
+
+    return reply
+
+
+def of_product(library: Library) -> Callable[[str], str]:
+    """What the product says, greedily, where no collection is named."""
+    from app.answering.completion import converse
+
+    return lambda asked: "".join(
+        converse(library, [Message("user", asked)], system=SYSTEM, sampling=Sampling(max_new_tokens=ROOM))
+    )
 
 
 def surprise(model: LanguageModel, blocks: Sequence[Sequence[int]]) -> float:
@@ -121,6 +143,7 @@ def main() -> None:
     parser.add_argument("--models", default="smollm2-135m,smollm2-135m-reader", help="names or folders: base, reader")
     parser.add_argument("--held-out", type=Path, required=True, help="held_out.jsonl.xz of app.reader.sources")
     parser.add_argument("--home", type=Path, help="OMNIBUS_HOME, where the models are")
+    parser.add_argument("--product", action="store_true", help="ask the product too (needs SQLAlchemy)")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     random = Random("retention")
@@ -136,11 +159,18 @@ def main() -> None:
             cut = blocks(model, each)
             row[kind] = surprise(model, cut)
             row[f"{kind}_blocks"] = len(cut)
-        replies = followed(model)
-        row |= {"right": sum(good for *_, good in replies), "instructions": len(replies), "replies": replies}
+        row |= followed(of_model(model))
         rows.append(row)
         print(json.dumps({k: v for k, v in row.items() if k != "replies"}), flush=True)
     base, reader = rows
+    if given.product:
+        from app.library import Library
+
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder)
+            (home / "models").symlink_to((given.home or Path.home() / ".cache" / "omnibus").resolve() / "models")
+            with Library(home) as library:
+                rows.append({"model": "product", **followed(of_product(library))})
     more = {kind: 100 * (reader[kind] / base[kind] - 1) for kind in ("prose", "code")}
     kept = all(percent <= MOST_PERCENT for percent in more.values()) and reader["right"] >= base["right"] - MOST_LOST
     facts = versions() | {"when": time.strftime("%Y-%m-%d"), "block_tokens": str(BLOCK)}

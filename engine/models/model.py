@@ -53,6 +53,7 @@ class LanguageModel:
         self.packed_window = min(self.effective_window, int(known.get("packed_window", self.window)))
         self.retrieval_heads = _heads(known.get("retrieval_heads"), fingerprint)
         self.brief: bool = known.get("prompt") == "brief"
+        self.plain: str | None = known.get("plain")
         self.stop_ids = _stop_ids(model, tokenizer)
         self.tokenizer_digest = fingerprint.tokenizer
 

@@ -18,6 +18,7 @@ REASONS = {
     "sent_packed": "Geantwortet hat {model} bei {server}; geschickt wurden Stellen, die Wörter mit der Frage gemein "
     "haben.",
     "no_documents": "Das Modell hat ohne Dokumente geantwortet.",
+    "no_documents_plain": "Geantwortet hat {model}, denn Dokumente gab es keine.",
     # why the session store gave no more
     "nothing_kept": "Noch war nichts aufbewahrt.",
     "nothing_kept_saving": "Noch ist nichts aufbewahrt; {waiting} andere Stücke werden gerade geschrieben.",
