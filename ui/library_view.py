@@ -144,7 +144,10 @@ def _watch(state: Mapping[str, Any], say: Texts) -> str:
         changed=_since(state["last_change"], say),
     )
     words = say(state["state"]) if state["state"] in ("watching", "stopped", "died") else str(state["state"])
-    error = f'<p class="error">{escape(str(state["error"]))}</p>' if state.get("error") else ""
+    error = ""
+    if state.get("error"):
+        said = say.kept_error(state["error"], state.get("error_code"), state.get("error_facts", {}))
+        error = f'<p class="error">{escape(said)}</p>'
     return f'<p><span class="dot {escape(state["state"])}"></span>{escape(words)}: {roots}</p><p>{counts}</p>{error}'
 
 

@@ -170,7 +170,7 @@ class Watcher:
         changes = Changes()
         try:
             changes = self.reconcile()
-            self.status.error = None
+            self.status.failed(None)
             if self._purge and not changes.pending:
                 self.shelf.purge()
                 self._purge = False
@@ -180,7 +180,7 @@ class Watcher:
             pass
         except Exception as error:  # a daemon outlives a full disk, a lost mount and a missing model, and says so
             LOG.warning("watching '%s': %s", self.name, error, exc_info=not isinstance(error, FileMissing))
-            self.status.error = str(error)
+            self.status.failed(error)
         self.status.compared(file, changes.read, changes.moved, changes.gone)
         return changes
 

@@ -42,6 +42,16 @@ class WatchStatus:
     moved: int = 0
     gone: int = 0
     error: str | None = None
+    """What went wrong at the last comparison, in English; of which class it is and what it tells stand beside it."""
+    error_code: str | None = None
+    error_facts: dict[str, Any] = field(default_factory=dict)
+
+    def failed(self, error: Exception | None) -> None:
+        """Note what went wrong, or that nothing did."""
+        self.error = None if error is None else str(error)
+        self.error_code = None if error is None else type(error).__name__
+        facts = {} if error is None else vars(error)
+        self.error_facts = {k: v if isinstance(v, int | float | str) else str(v) for k, v in facts.items()}
 
     def compared(self, file: Path, read: int, moved: int, gone: int) -> None:
         """Count one comparison and write the status."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
+from html import unescape
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -18,10 +22,13 @@ from app.answering.answer import AnswerStats
 from app.planning.planner import Budget, choose_mode
 from app.planning.reasons import REASONS
 from app.remote import wire
+from app.watch.watch_status import WatchStatus
 from engine.misses import MISSES, miss
 from engine.reason import Reason
+from ingest.errors import FileMissing
 from tests.conftest import ROOT
 from ui import chat_view
+from ui.library_view import watches
 from ui.texts import ERRORS, LANGUAGES, Texts, de_verdicts
 from ui.texts import REASONS as TRANSLATED
 
@@ -36,6 +43,20 @@ STATS = AnswerStats(7749, 7605, 0.21, 0.345, 31.04, "auto", "whole", 0.123, 0.98
 
 def places(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_what_a_watch_could_not_do_is_told_in_the_pages_language() -> None:
+    status = WatchStatus("books", ["/books"])
+    for error in (FileMissing(Path("/books")), OSError("No space left on device")):
+        status.failed(error)
+        kept = json.loads(json.dumps(asdict(status)))
+        states = [{**kept, "queued": 0}]
+        assert str(error) in unescape(watches(states, "books", Texts("en")))
+        german = Texts("de").error(error) or str(error)
+        assert german in unescape(watches(states, "books", Texts("de")))
+    assert german == "No space left on device", "what the system says stays as it says it"
+    status.failed(None)
+    assert 'class="error"' not in watches([{**asdict(status), "queued": 0}], "books", Texts("de"))
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -66,8 +66,13 @@ class Texts(Formatter):
         sentence, texts = explain(error), ERRORS.get(self.language)
         if sentence is None or texts is None:
             return sentence
-        text = next(texts[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in texts)
-        return self.vformat(text, (), {"message": sentence, **vars(error)})
+        code = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in texts)
+        return self.kept_error(sentence, code, vars(error))
+
+    def kept_error(self, sentence: str, code: str | None, facts: Mapping[str, Any]) -> str:
+        """An error that was written down: its English sentence where the class is not known here."""
+        text = ERRORS.get(self.language, {}).get(code or "")
+        return sentence if text is None else self.vformat(text, (), {"message": sentence, **facts})
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """A place in a text: whole numbers with their thousands marked, others with a point; `gib`: bytes as GiB."""
