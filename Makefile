@@ -5,6 +5,9 @@ TORCH ?= torch==2.13.0
 PIP_TORCH_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run in so many processes; more is quicker, and 3 GB each.
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 PACKAGES := kernels engine ingest app ui
 
 .DEFAULT_GOAL := help
@@ -28,10 +31,10 @@ serve: setup ## open the web page on http://127.0.0.1:8321
 	$(BIN)/omnibus serve
 
 test: setup lint ## lint, types, contracts and the test suite (what CI runs)
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(PYTEST) -m "not slow"
 
 test-all: setup lint ## the same with the slow tests
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(PYTEST)
 
 screenshots: setup ## pictures of the page, into data/screenshots
 	mkdir -p data/screenshots

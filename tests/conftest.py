@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 from app.library import Library
 from app.settings import Settings
@@ -31,8 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def default_model_path() -> Path:
-    """Folder of the real default model."""
-    return default_model.pull(KEPT)
+    """Folder of the real default model, made by one worker while the others wait."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with FileLock(KEPT / ".pull.lock"):
+        return default_model.pull(KEPT)
 
 
 @pytest.fixture(scope="session")

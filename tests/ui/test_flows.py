@@ -15,7 +15,6 @@ from tests.conftest import SAMPLES
 from tests.ui.conftest import LONG, Visit
 
 BOOK_BYTES = 5_000_000
-OPENS_S = 0.3
 
 
 def test_a_document_left_out_leaves_the_meter_and_reading_ahead_makes_it_ready(visit: Visit) -> None:
@@ -165,11 +164,11 @@ def test_a_suggestion_asks_keys_go_from_citation_to_citation_and_again_answers_a
     assert visit.page.inner_text("#chat").count("How many solar panels") == 1
 
 
-def test_a_source_of_5_mb_opens_at_once_the_first_time_too(visit: Visit, house: tuple[str, Library]) -> None:
+def test_a_source_of_5_mb_opens_as_soon_as_a_page_the_first_time_too(visit: Visit, house: tuple[str, Library]) -> None:
     line = "The keeper walks along the shore and looks at the sea again.\n"
-    books, names = house[1].collection("long-book"), ("book", "tome")
-    for name in names:
-        books.add_bytes(f"{name}.txt", (name + line * (BOOK_BYTES // len(line))).encode())
+    books, names = house[1].collection("long-book"), ("leaf", "book", "note", "tome", "card", "epic")
+    for long, name in enumerate(names):
+        books.add_bytes(f"{name}.txt", (name + line * (BOOK_BYTES // len(line) if long % 2 else 1)).encode())
     visit.page.fill("#collection input", "long-book")
     visit.page.press("#collection input", "Enter")
     visit.page.wait_for_selector("#documents tbody a")
@@ -182,7 +181,7 @@ def test_a_source_of_5_mb_opens_at_once_the_first_time_too(visit: Visit, house: 
             "n => document.querySelector('#source strong')?.innerText === n", arg=f"{name}.txt"
         )
         took.append(time.monotonic() - start)
-    assert statistics.median(took) < OPENS_S, took
+    assert statistics.median(took[1::2]) < 2 * statistics.median(took[::2]), took
     assert visit.page.locator("#source tr").count() < 200, "a window of it"
 
 
