@@ -27,15 +27,18 @@ from app.reports import AddReport, Kept, WarmReport
 from app.shelf import Shelf
 from app.source import SourceView, view
 from engine.decode.sampling import Sampling
-from engine.engine import Engine
 from engine.events import CancelToken, OnProgress, Progress
-from ingest import Duplicate, PageImage, TokenCache, near
+from ingest import Document, Duplicate, PageImage, TokenCache, near, purge_tokens, token_key
 
 if TYPE_CHECKING:
     from app.batch.batch_answer import BatchAnswer
     from app.batch.batch_progress import OnBatchProgress
     from app.library import Library
+    from engine.engine import Engine
     from engine.store import Manifest
+
+TOKENS = "tokens"
+"""Folder of OMNIBUS_HOME."""
 
 
 class Collection:
@@ -80,14 +83,24 @@ class Collection:
         return near(self.shelf.documents())
 
     def remove(self, path: str) -> None:
-        """Take a document out: its text, what old answers kept of it, its index and its KV.
+        """Take a document out: its text, what old answers kept of it, its index, its tokens and its KV.
 
         Raises NoSuchDocument, NotAllowed.
         """
         self.library.check_may_change()
         self.shelf.remove(path)
         self.kept_kv.forget([path], lambda: self.library.store)
+        self.purge()
+
+    def purge(self) -> None:
+        """Leave no trace of deleted and replaced texts in indices, the database and its log, tokens and kept files."""
+        self.shelf.purge()
+        self.purge_tokens(self.shelf.documents())
         self.library.originals.purge(self.library.sessions)
+
+    def purge_tokens(self, held: Iterable[Document]) -> None:
+        """Delete the kept tokens of all texts but these documents'."""
+        purge_tokens(self.library.settings.home / TOKENS, self.fence, (token_key(d, self.fence) for d in held))
 
     def source(
         self,
@@ -175,7 +188,7 @@ class Collection:
 
     def token_cache(self, engine: Engine) -> TokenCache:
         """Token ids of documents, kept on disk for this model's tokenizer."""
-        return TokenCache(self.library.settings.home / "tokens", engine.model.tokenizer_digest)
+        return TokenCache(self.library.settings.home / TOKENS, engine.model.tokenizer_digest)
 
     # -- answering ----------------------------------------------------------------------------------------------------
 
@@ -243,6 +256,7 @@ class Collection:
 
         def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
             came = time.perf_counter()
+            self.library.require(self.name)  # before a model is loaded for nothing
             with self.library.turn(token, _told(emit)):
                 laps = Laps(time.perf_counter() - came)
                 engine = self.library.load_engine(emit)

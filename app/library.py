@@ -134,12 +134,13 @@ class Library:
         return Collection(self, name)
 
     def delete_collection(self, name: str) -> None:
-        """Forget a collection: texts, indices, KV, and that it was watched; raises NoSuchCollection, NotAllowed."""
+        """Forget a collection: texts, indices, tokens, KV, that it was watched; raises NoSuchCollection, NotAllowed."""
         self.check_may_change()
         self.require(name)
         self.collection(name).kept_kv.forget_all(lambda: self.store)
         self.watching.forget(name)
         self._catalogue.delete(name)
+        self.collection(name).purge_tokens([])
         self.originals.purge(self.sessions)
 
     def require(self, name: str) -> None:

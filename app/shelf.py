@@ -184,7 +184,6 @@ class Shelf:
             Search(db, row.collection_id).forget(row.id)
             purge(db, row.collection_id, path)
             db.execute(delete(DocumentRow).where(DocumentRow.id == row.id))
-        self.purge()
 
     def purge(self) -> None:
         """Leave no trace of deleted and replaced texts in the indices, the database and its log."""

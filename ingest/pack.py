@@ -141,6 +141,14 @@ def tree_of(paths: Sequence[str], encode: Encode, *, fence: str, lines: int) -> 
     return encode_mark(f"[tree-{fence}]\n{_harmless(tree(names, lines), fence)}\n", encode)
 
 
+def token_key(document: Document, fence: str) -> str:
+    """The fence, and what else a document's tokens depend on but for the tokenizer: its text as read (not its bytes: a
+    reader may change from one version to the next) and its pages."""
+    digest = hashlib.sha256(document.text.encode())
+    digest.update(repr((MARKS, [(page.label, page.start, page.end) for page in document.pages])).encode())
+    return f"{fence}-{digest.hexdigest()}"
+
+
 def _all_parts(
     excerpts: Sequence[Excerpt], encode: Encode, fence: str, cache: TokenCache | None
 ) -> Iterator[list[tuple[Tokens, int, int]]]:
@@ -174,7 +182,7 @@ def _excerpt(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | N
         return encode_mark(pointer, encode)
     mark = encode_mark(f"[file-{fence} {_shown(document.path)}]\n", encode)
     whole = (excerpt.start, excerpt.end) == (0, len(document.text))
-    key = _key(document, fence) if cache and whole else ""
+    key = token_key(document, fence) if cache and whole else ""
     body = cache.get(key) if cache and key else None
     if body is None:
         body = _body(excerpt, encode, fence)
@@ -185,14 +193,6 @@ def _excerpt(excerpt: Excerpt, encode: Encode, fence: str, cache: TokenCache | N
 
 def _ends_line(excerpt: Excerpt) -> bool:
     return excerpt.document.text[: excerpt.end].endswith("\n")
-
-
-def _key(document: Document, fence: str) -> str:
-    """What a document's tokens depend on, but for the tokenizer: its text as read (not its bytes: a reader may change
-    from one version to the next), its pages, and the fence."""
-    digest = hashlib.sha256(document.text.encode())
-    digest.update(repr((fence, MARKS, [(page.label, page.start, page.end) for page in document.pages])).encode())
-    return digest.hexdigest()
 
 
 def _shown(path: str) -> str:

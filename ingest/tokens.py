@@ -6,7 +6,8 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ Encode = Callable[[str], tuple[list[int], list[tuple[int, int]]]]
 Ints = NDArray[np.int32]
 SUM = 8
 """Bytes of a checksum."""
+WRITING_S = 60.0
+"""A file under a passing name may be in the making so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def encode_mark(text: str, encode: Encode) -> Tokens:
 
 
 class TokenCache:
-    """A folder of token arrays, one file per (content, tokenizer); a damaged file is a miss.
+    """A folder of token arrays, one file per (content, fence, tokenizer); a damaged file is a miss.
 
     A file is its checksum (xxh3, 8 bytes) and then ids, starts and ends, as many little-endian int32 each.
     """
@@ -88,3 +91,19 @@ class TokenCache:
             LOG.warning("token counts cannot be kept in %s: %s", self._folder, error)
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def purge_tokens(folder: Path, fence: str, keys: Iterable[str]) -> int:
+    """Delete what is kept under a fence, for any tokenizer, but for these keys; and what a kill left. Gives how many.
+
+    Tokens are text: what leaves a collection must not stay readable here.
+    """
+    held, old = {f"{key}.tokens" for key in keys}, time.time() - WRITING_S
+    gone = [file for file in folder.glob(f"*/{fence}-*.tokens") if file.name not in held]
+    for file in (f for f in folder.glob("*/*.tokens") if "-" not in f.name):
+        with contextlib.suppress(FileNotFoundError):  # another process took it away
+            if file.stat().st_mtime < old:
+                gone.append(file)
+    for file in gone:
+        file.unlink(missing_ok=True)
+    return len(gone)

@@ -172,7 +172,7 @@ class Watcher:
             changes = self.reconcile()
             self.status.failed(None)
             if self._purge and not changes.pending:
-                self.shelf.purge()
+                self.library.collection(self.name).purge()
                 self._purge = False
             if self.warm and changes and not changes.pending:
                 self._warm()

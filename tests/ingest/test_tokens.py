@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import Document, Encode, Excerpt, Page, TokenCache, Verdict, count_tokens, pack, read_bytes
+from ingest import (
+    Document,
+    Encode,
+    Excerpt,
+    Page,
+    TokenCache,
+    Verdict,
+    count_tokens,
+    pack,
+    purge_tokens,
+    read_bytes,
+    token_key,
+)
 
 
 def letters(text: str) -> tuple[list[int], list[tuple[int, int]]]:
@@ -81,6 +94,22 @@ def test_no_temporary_file_stays(tmp_path: Path) -> None:
     count_tokens(document("abc\n"), letters, fence="f", cache=TokenCache(tmp_path, "t"))
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".tokens"]
     assert not list(tmp_path.rglob(".*"))
+
+
+def test_what_no_document_holds_any_more_is_deleted(tmp_path: Path) -> None:
+    stays, goes = document("stays\n"), document("goes\n")
+    for tokenizer in ("one", "two"):
+        for fence in ("f", "g"):
+            for made in (stays, goes):
+                count_tokens(made, letters, fence=fence, cache=TokenCache(tmp_path, tokenizer))
+    for name in ("0" * 64, ".passing"):  # from before keys named their fence; half written by what was killed
+        (tmp_path / "one" / f"{name}.tokens").write_bytes(b"old")
+        os.utime(tmp_path / "one" / f"{name}.tokens", (0, 0))
+    (tmp_path / "one" / ".now.tokens").write_bytes(b"being written")
+    assert purge_tokens(tmp_path, "f", [token_key(stays, "f")]) == 2 + 2
+    stay = [f"{token_key(made, fence)}.tokens" for made, fence in [(stays, "f"), (stays, "g"), (goes, "g")]]
+    assert sorted(path.name for path in tmp_path.rglob("*.tokens")) == sorted([".now.tokens", *stay, *stay])
+    assert purge_tokens(tmp_path / "nothing", "f", []) == 0
 
 
 def test_a_cache_that_cannot_be_written_keeps_nobody_from_an_answer(

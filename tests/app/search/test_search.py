@@ -54,6 +54,26 @@ def test_a_deleted_document_leaves_no_trace_on_disk(library: Library, word: str)
     assert not any(word.encode() in file.read_bytes() for file in home.glob("library.db*"))
 
 
+def test_of_what_leaves_no_tokens_stay(library: Library) -> None:
+    collection, other = library.collection("x"), library.collection("y")
+    kept = library.settings.home / "tokens"
+
+    def held() -> int:
+        return len(list(kept.rglob("*.tokens")))
+
+    assert library.engine  # with a model, texts are tokenised as plans are made
+    for each in (collection, other):
+        each.add_bytes("a.txt", b"The lighthouse is old.")
+        each.add_bytes("b.txt", b"Other words entirely.")
+        each.plan()
+    assert held() == 4
+    collection.remove("a.txt")
+    assert held() == 3
+    library.delete_collection("x")
+    assert held() == 2
+    assert other.plan().corpus_tokens > 0
+
+
 def test_a_library_from_before_trigrams_gets_them(library: Library, tmp_path: Path) -> None:
     library.collection("x").add_bytes("a.py", b"class StreamingJSONDecoderBase:\n    pass\n")
     library.close()

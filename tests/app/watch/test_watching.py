@@ -82,6 +82,31 @@ def test_an_edit_reads_on_from_the_chunk_it_is_in_and_old_kv_goes(library: Libra
     assert len(after) == -(-len(prefix) // 256)  # of earlier states nothing is left
 
 
+def test_of_edited_and_deleted_files_no_tokens_stay(library: Library, folder: Path) -> None:
+    stop, watcher = threading.Event(), Watcher(library, "x", [folder], settle_s=0.0)
+
+    def held() -> int:
+        return len(list((library.settings.home / "tokens").rglob("*.tokens")))
+
+    def carried() -> bool:
+        documents = library.collection("x").documents()
+        return len(documents) == 2 and held() == 0  # none was planned with since: the old ones are gone
+
+    watcher.reconcile()
+    assert library.collection("x").plan().corpus_tokens > 0
+    assert held() == 3
+    for file in ("a.txt", "c.txt"):
+        (folder / file).write_text(f"New words of {file}.")
+    (folder / "b.txt").unlink()
+    thread = threading.Thread(target=watcher.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        wait(carried)
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_deleting_a_document_deletes_kv_and_sessions_made_of_it(library: Library, folder: Path) -> None:
     collection = library.collection("x")
     library.settings.chunk_tokens, library.settings.segment_tokens = 256, 512
