@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.database.models import CollectionRow, KeptChunkRow
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store.namespace import chain_keys
 
 if TYPE_CHECKING:

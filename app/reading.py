@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.reports import Kept
-from engine.context import Context
-from engine.engine import Engine
 from engine.events import CancelToken, OnProgress
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 
 if TYPE_CHECKING:
     from app.collection import Collection
     from app.planning.planning import Prepared
+    from engine.context import Context
+    from engine.engine import Engine
     from engine.store import Manifest
 
 MEASURED_FROM = 256

@@ -48,7 +48,7 @@ def _readiness(plan: Plan, say: Texts) -> str:
     if plan.mode == "packed":
         key = "each_question_unmeasured" if seconds is None else "each_question"
         return f"<p>{escape(say(key, seconds=seconds))}</p>"
-    if plan.cached_tokens >= plan.corpus_tokens:
+    if plan.ready:
         return f'<p><span class="state ready">{escape(say("ready"))}</span> {escape(say("ready_says"))}</p>'
     words = say("not_read") if seconds is None else say("ready_in", seconds=seconds)
     button = f'<a href="#warm-now" role="button">{escape(say("read_now"))}</a>'

@@ -14,14 +14,14 @@ from app.answering.looked_at import looked_at
 from app.answering.stream import Event
 from app.planning.planner import ModeChoice
 from app.reading import Reading
-from engine.context import Context
 from engine.decode.sampling import Sampling
-from engine.engine import Engine
 from engine.events import CancelToken
 
 if TYPE_CHECKING:
     from app.collection import Collection
     from app.planning.planning import Prepared
+    from engine.context import Context
+    from engine.engine import Engine
 
 
 class Answering:

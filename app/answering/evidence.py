@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.answering import prompt
 from app.answering.answer import Citation
 from app.answering.citations import cite_sentence, quotes, resolve
 from app.answering.sentences import Pool, Sentence, sentences
-from engine.models.model import LanguageModel
 from ingest import PackedEntry
+
+if TYPE_CHECKING:
+    from engine.models.model import LanguageModel
 
 CANDIDATES = 8
 """Sentences among which the model chooses the one that proves its answer."""

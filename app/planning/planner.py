@@ -71,6 +71,11 @@ class Plan:
     tree_tokens: int = 0
     """Of the list of what is read, behind the documents; part of `read_tokens`, not of `corpus_tokens`."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether all that is read before a question is known is in the session store."""
+        return self.mode == "whole" and self.cached_tokens >= self.read_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:

@@ -28,13 +28,13 @@ from app.planning.selection import Selection
 from app.planning.snapshots import snapshot_hash
 from app.search.search import Hit, fuse
 from app.shelf import SEARCHED
-from engine.engine import Engine
 from engine.errors import DoesNotFit
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from ingest import Document, Excerpt, PackedPrompt, TreeLines, counts, listing, pack, tree_lines, tree_of, whole
 
 if TYPE_CHECKING:
     from app.collection import Collection
+    from engine.engine import Engine
 
 SLACK = 0.02
 """Share of the window that a core set leaves free, beside the room for the question."""

@@ -19,7 +19,7 @@ from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.models.model import LanguageModel
 from engine.policies.base import Policy
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store
 
 OURS = "Omnibus"

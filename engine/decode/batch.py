@@ -14,7 +14,8 @@ from torch import Tensor
 from engine.decode.choose import Walk, most_fed
 from engine.decode.decoding import Decoding
 from engine.decode.generate import FinishReason, GenerationStats
-from engine.decode.sampling import Sampler, Sampling
+from engine.decode.sampler import Sampler
+from engine.decode.sampling import Sampling
 from engine.events import CancelToken
 from engine.kv.prefix import Prefix
 from engine.models.detokenize import Detokenizer

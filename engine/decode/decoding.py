@@ -15,7 +15,8 @@ from engine.kv.tails import Tails
 from engine.models.int8 import stepping
 from engine.models.layers import run_layers
 from engine.prefill.dual_chunk import DualChunk
-from engine.prefill.prefill import Report, chunk_spans, prefill_segment
+from engine.prefill.prefill import Report, prefill_segment
+from engine.prefill.spans import chunk_spans
 from kernels import decode_attention, dense_attention, merge_attention
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from engine.decode.decoding import Decoding
 from engine.decode.logprobs import TokenLogprob, token_logprob
 from engine.decode.provenance import Provenance
-from engine.decode.sampling import Sampler, Sampling
+from engine.decode.sampler import Sampler
+from engine.decode.sampling import Sampling
 from engine.errors import Cancelled
 from engine.events import CancelToken, OnProgress
 from engine.kv.prefix import Prefix

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class TokenLogprob:
 
 def token_logprob(logits: Tensor, token: int, *, top: int, decode: Callable[[Sequence[int]], str]) -> TokenLogprob:
     """What logits [vocab] say of a token and of the `top` likeliest."""
-    scores = torch.log_softmax(logits.float().cpu(), dim=-1)
+    scores = logits.float().cpu().log_softmax(dim=-1)
     values, ids = scores.topk(top)
     likeliest = tuple(Likely(decode([int(i)]), float(value)) for value, i in zip(values, ids, strict=True))
     return TokenLogprob(decode([token]), float(scores[token]), likeliest)

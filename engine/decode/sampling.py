@@ -1,11 +1,8 @@
-"""Sampling: from the last logits to the next token."""
+"""Sampling: how tokens are drawn."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +28,3 @@ class Sampling:
                 raise ValueError(f"{name} must be between {low:g} and {high:g}, not {getattr(self, name)}")
         if self.top_k < 0 or self.max_new_tokens < 1 or self.repetition_penalty <= 0:
             raise ValueError("top_k must be >= 0, max_new_tokens >= 1 and repetition_penalty > 0")
-
-
-class Sampler:
-    """Draws one token after another; the same seed and logits give the same tokens."""
-
-    def __init__(self, sampling: Sampling) -> None:
-        self._s = sampling
-        self._generator = torch.Generator()
-        if sampling.seed is not None:
-            self._generator.manual_seed(sampling.seed)
-        else:
-            self._generator.seed()
-
-    def next(self, logits: Tensor, seen: list[int]) -> int:
-        """The next token for logits [vocab]; `seen` are the tokens that the repetition penalty applies to."""
-        s = self._s
-        scores = logits.float().cpu().clone()
-        if s.repetition_penalty != 1.0 and seen:
-            ids = torch.tensor(sorted(set(seen)))
-            held = scores[ids]
-            scores[ids] = torch.where(held > 0, held / s.repetition_penalty, held * s.repetition_penalty)
-        if s.temperature == 0.0:
-            return int(scores.argmax())
-        probs = torch.softmax(scores / s.temperature, dim=-1)
-        if s.min_p > 0:
-            probs[probs < s.min_p * probs.max()] = 0
-        if 0 < s.top_k < probs.numel():
-            probs[probs < probs.topk(s.top_k).values[-1]] = 0
-        if s.top_p < 1:
-            ordered, order = probs.sort(descending=True)
-            behind = ordered.cumsum(0) - ordered > s.top_p * ordered.sum()
-            probs[order[behind]] = 0
-        return self._draw(probs)
-
-    def _draw(self, probs: Tensor) -> int:
-        """By the inverse of the sum: one random number, where torch.multinomial draws one for each word of the
-        vocabulary (1 ms for 49,152)."""
-        sums = probs.cumsum(0, dtype=torch.float64)
-        at = torch.rand(1, dtype=torch.float64, generator=self._generator) * sums[-1]
-        return min(int(torch.searchsorted(sums, at, right=True)), int(probs.nonzero()[-1]))

@@ -16,7 +16,8 @@ from engine.models.model import LanguageModel
 from engine.policies.base import Policy
 from engine.prefill.attention import Attending
 from engine.prefill.dual_chunk import DualChunkAttending
-from engine.prefill.prefill import Report, chunk_spans, prefill_segment
+from engine.prefill.prefill import Report, prefill_segment
+from engine.prefill.spans import chunk_spans
 from engine.prefill.stopwatch import Stopwatch
 from engine.reason import Reason
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,12 +17,6 @@ from engine.kv.timed_cache import TimedCache
 from engine.models.layers import run_layer
 from engine.prefill.attention import Attends, attending
 from engine.prefill.stopwatch import Stopwatch
-
-
-def chunk_spans(tokens: int, chunk_tokens: int, *, start: int = 0) -> list[tuple[int, int]]:
-    """Chunk boundaries of start..tokens: multiples of chunk_tokens, and the end."""
-    edges = [start, *range((start // chunk_tokens + 1) * chunk_tokens, tokens, chunk_tokens), tokens]
-    return list(itertools.pairwise(edges)) if tokens > start else []
 
 
 @torch.inference_mode()

@@ -49,6 +49,16 @@ def test_starting_is_quick(arguments: tuple[str, ...], limit: float) -> None:
     assert min(seconds() for _ in range(5)) < limit
 
 
+@pytest.mark.parametrize(
+    "module", ["app.library", "app.collection", "app.watch.watching", "app.jobs.workers", "app.remote.remote"]
+)
+def test_what_asks_no_model_loads_no_tensors(module: str) -> None:
+    """Adding, listing, watching and asking a server start in a second: torch and transformers would take five."""
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'gradio') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]"
+
+
 def test_the_same_answer_here_and_there(both: tuple[Library, RemoteLibrary]) -> None:
     here, there = (library.collection("shore") for library in both)
     mine, theirs = here.ask("Who keeps the key?", sampling=WARM), there.ask("Who keeps the key?", sampling=WARM)

@@ -24,7 +24,8 @@ from engine.policies import Policy, policy_by_name
 from engine.policies.structured import structured_heads
 from engine.prefill.attention import Attending
 from engine.prefill.crossover import Shape, border_of_shape, known
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 from tests.benchmarks.report import show, write
 from tests.benchmarks.shapes import SHAPES, random_model
 

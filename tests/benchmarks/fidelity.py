@@ -23,7 +23,8 @@ from torch import Tensor
 from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.prefill import attention
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 from kernels import sampled_lse
 from tests.texts import long_text
 

@@ -68,7 +68,7 @@ def tree(root: Path, model: LanguageModel) -> dict[str, Any]:
     skipped = [d for d in documents if not d.text]
     assert all(d.verdict.reason for d in skipped)
     began = time.perf_counter()
-    packed = pack(whole(loaded), model.encode_with_offsets, fence="7f3a")
+    packed = pack(whole(loaded), model.encode_with_offsets, fence="7f3a", tree=tree_lines)
     pack_s = time.perf_counter() - began
     alike = near(loaded)
     return {
@@ -158,7 +158,7 @@ def spans(root: Path, model: LanguageModel, *, ranges: int = 10_000) -> dict[str
     A token may be part of a character, and a range then lacks its rest: such ranges are widened to whole characters.
     """
     documents = [d for d in load(root)[0] if d.text]
-    packed = pack(whole(documents), model.encode_with_offsets, fence="7f3a")
+    packed = pack(whole(documents), model.encode_with_offsets, fence="7f3a", tree=tree_lines)
     texts = {d.path: d.text for d in documents}
     draw, right, places = random.Random(1), 0, 0
     for _ in range(ranges):

@@ -2,10 +2,10 @@
 
 Each program packs each tree in a process of its own, by turns, start included, `--rounds` times; medians of the clock
 and of the processor's time (which other work on the machine disturbs less). Omnibus reads, decodes, masks secrets,
-gives verdicts and packs with the default model's tokens and the map back to characters; repomix counts o200k tokens
-and looks for secrets; gitingest puts texts one behind the other, and estimates tokens where it can download their
-table. Tokens a second are for all programs those that Omnibus finds in the tree. `--mixed FOLDER` makes a folder of
-mixed encodings and hostile files there first. A program gets `--limit` seconds for a tree.
+gives verdicts and packs, the tree of names included, with the default model's tokens and the map back to characters;
+repomix counts o200k tokens and looks for secrets; gitingest puts texts one behind the other, and estimates tokens where
+it can download their table. Tokens a second are for all programs those that Omnibus finds in the tree. `--mixed FOLDER`
+makes a folder of mixed encodings and hostile files there first. A program gets `--limit` seconds for a tree.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OURS = """
 import json, sys
 from pathlib import Path
 from transformers import AutoTokenizer
-from ingest import pack, read_all, walk, whole
+from ingest import pack, read_all, tree_lines, walk, whole
 root, model, out = map(Path, sys.argv[1:])
 tokenizer = AutoTokenizer.from_pretrained(model)
 def encode(text):
@@ -43,7 +43,7 @@ found = list(walk([root], on_skip=lambda path, why: missed.append(path)))
 documents = [d for f in found for d in read_all(f.path, f.relative)]
 loaded = [d for d in documents if d.text]
 assert all(d.verdict.reason for d in documents if not d.text)
-packed = pack(whole(loaded), encode, fence="7f3a")
+packed = pack(whole(loaded), encode, fence="7f3a", tree=tree_lines)
 packed.token_ids.tofile(out)
 print(json.dumps({"files": len(found), "documents": len(documents), "with text": len(loaded),
     "skipped": len(documents) - len(loaded), "left out": len(missed), "tokens": len(packed.token_ids)}))

@@ -22,7 +22,8 @@ from engine.kv.cache import KVCache
 from engine.kv.host_cache import HostCache
 from engine.policies import Policy, policy_by_name
 from engine.prefill import attention
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 from tests.benchmarks.report import show, write
 from tests.benchmarks.shapes import SHAPES, linear_flops, random_model
 

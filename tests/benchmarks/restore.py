@@ -26,7 +26,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import restore
 from engine.store.draft import Draft
 from engine.store.files import open_file

@@ -32,7 +32,7 @@ from engine.engine import Engine
 from engine.models.layers import run_layers
 from engine.models.model import LanguageModel
 from engine.prefill.attention import Attending
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Namespace, Store
 from engine.store.codecs import NAMES, codec
 from tests.benchmarks.cpu_engine import ROOT, machine

@@ -13,6 +13,7 @@ from app.errors import EmptyCollection, NoSuchSnapshot, NotARule, SnapshotIncomp
 from app.library import Library
 from app.planning.planner import Branch, Budget, Plan, PlannedDocument, branches, choose_mode, choose_passages
 from app.search.search import Hit
+from app.settings import Settings
 from app.watch.watch import Watcher
 from engine.models.model import LanguageModel
 from ingest import Document, Verdict
@@ -65,6 +66,19 @@ def test_a_corpus_beyond_the_window_is_read_as_far_as_it_goes_and_each_document_
     assert plan.snapshot == code.plan(mode="whole").snapshot
     assert code.plan().mode == "packed"
     assert code.plan().snapshot is None
+
+
+def test_what_was_read_of_a_corpus_beyond_the_window_is_ready(home: Path, random_models: dict[str, Path]) -> None:
+    with Library(settings=Settings(home=home, model=str(random_models["llama"]))) as library:
+        collection = library.collection("x")
+        for name in "abcd":
+            collection.add_bytes(f"{name}.txt", f"The keeper of {name} lights the lamp. ".encode() * 60)
+        before = collection.plan(mode="whole")
+        assert before.read_tokens < before.corpus_tokens
+        assert not before.ready
+        collection.warm()
+        assert collection.plan(mode="whole").ready
+        assert not collection.plan(mode="packed").ready
 
 
 def test_the_core_does_not_depend_on_the_question(code: Collection) -> None:

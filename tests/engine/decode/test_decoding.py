@@ -15,7 +15,8 @@ from engine.kv.prefix import HostPrefix, Prefix, ResidentPrefix
 from engine.models.model import LanguageModel
 from engine.policies import Dense
 from engine.prefill.attention import Attending
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 
 TOKENS = torch.randint(0, 40000, (700,), generator=torch.Generator().manual_seed(2)).tolist()
 PREFIX, QUESTION = 600, 60

@@ -14,7 +14,8 @@ from engine.kv.host_cache import HostCache
 from engine.kv.prefix import HostPrefix, Prefix, ResidentPrefix
 from engine.policies import Dense
 from engine.prefill.attention import Attending
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 from tests.benchmarks.answering import language_model
 
 pytestmark = pytest.mark.gpu

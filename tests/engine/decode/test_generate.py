@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from engine.decode.sampling import Sampler, Sampling
+from engine.decode.sampler import Sampler
+from engine.decode.sampling import Sampling
 from engine.engine import Engine
 from engine.errors import Cancelled, PromptTooLong
 from engine.events import CancelToken

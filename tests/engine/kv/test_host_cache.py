@@ -14,7 +14,8 @@ from engine.kv.host_cache import PAGE, HostCache
 from engine.models.model import LanguageModel
 from engine.policies import Dense
 from engine.prefill.attention import Attending
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 from kernels.fp8 import dequantize
 
 TOKENS = torch.randint(0, 40000, (500,), generator=torch.Generator().manual_seed(3)).tolist()

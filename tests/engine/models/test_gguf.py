@@ -14,7 +14,8 @@ from engine.errors import ModelLoadError
 from engine.models.model import LanguageModel
 from engine.policies import Dense
 from engine.prefill.attention import Attending
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 
 HEADS, KV_HEADS, LAYERS = 4, 2, 2
 NAMES = {

@@ -8,7 +8,8 @@ import torch
 from engine.models.model import LanguageModel
 from engine.policies import policy_by_name
 from engine.prefill.attention import Attending
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 from tests.texts import long_text
 
 SPECS = [

@@ -14,7 +14,8 @@ from engine.events import CancelToken, Progress
 from engine.models.model import LanguageModel
 from engine.policies import Dense, Streaming
 from engine.prefill.attention import Attending
-from engine.prefill.prefill import chunk_spans, prefill_segment
+from engine.prefill.prefill import prefill_segment
+from engine.prefill.spans import chunk_spans
 
 FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "smollm3", "glm4", "yarn"]
 TOKENS = torch.randint(0, 40000, (300,), generator=torch.Generator().manual_seed(7)).tolist()

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Namespace, Prefix, Store
 from engine.store.files import open_file
 from engine.store.segment import Segment

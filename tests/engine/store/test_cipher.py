@@ -13,7 +13,7 @@ import torch
 
 from engine.engine import Engine
 from engine.models.model import LanguageModel
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store, export_session, import_session
 from engine.store.errors import BadKey, NotImportable, WrongKey
 from engine.store.restore import Restorer

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import CorruptChunk
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store
 from engine.store import segment as chunk_file
 from engine.store.draft import Draft

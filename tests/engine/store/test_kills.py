@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store, export_session, import_session
 from tests.engine.store.samples import (
     NAMESPACE,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store
 from tests.engine.store.postgres import Postgres, program
 from tests.engine.store.samples import NAMESPACE, chunk_files, chunk_path, found, leftovers, save_all, started

@@ -5,7 +5,7 @@ from __future__ import annotations
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store
 from tests.engine.store.samples import (
     NAMESPACE,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store
 from engine.store.errors import ReadOnly
 from tests.engine.store.samples import NAMESPACE, chunk_files, flip, found, kv, save_all, started

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StoreError
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store, export_session, import_session
 from engine.store.errors import WrongKey
 from engine.store.files import File, open_file

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from engine.errors import CorruptChunk
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Prefix, Store, restore
 from engine.store.codecs import QUANTISING
 from engine.store.lane import Lane

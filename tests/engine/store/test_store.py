@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.errors import StoreError
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store
 from engine.store.errors import NoSuchSession, SessionIncomplete, StoreFull
 from engine.store.segment import Segment

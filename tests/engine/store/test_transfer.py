@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store, export_session, import_session
 from engine.store.errors import NoSuchSession, NotImportable, SessionExists, SessionIncomplete, StoreFull
 from tests.engine.store.samples import NAMESPACE, chunk_files, chunk_path, flip, found, leftovers, save_all

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StoreError
-from engine.prefill.prefill import chunk_spans
+from engine.prefill.spans import chunk_spans
 from engine.store import Store
 from engine.store.draft import Draft
 from tests.engine.store.samples import NAMESPACE, Layers, chunk_files, forkserver, found, kv, leftovers, save_all
