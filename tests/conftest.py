@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -13,7 +13,9 @@ from filelock import FileLock
 from app.library import Library
 from app.settings import Settings
 from engine.models import default_model
-from engine.models.model import LanguageModel
+
+if TYPE_CHECKING:
+    from engine.models.model import LanguageModel
 
 ROOT = Path(__file__).parents[1]
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 512}
@@ -41,6 +43,8 @@ def default_model_path() -> Path:
 @pytest.fixture(scope="session")
 def default_language_model(default_model_path: Path) -> LanguageModel:
     """The real default model, loaded once for all tests."""
+    from engine.models.model import LanguageModel  # seconds, which the kernels' tests need not wait
+
     return LanguageModel.load("default", home=KEPT)
 
 

@@ -19,29 +19,33 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.host import host
+from tests.conftest import SAMPLES
 
-LIMITS = {"import omnibus": 1.0, "omnibus --help": 0.5}
+LIMITS = {"import omnibus": 1.0, "omnibus --help": 0.5, "omnibus add FILE": 2.0, "omnibus ls": 2.0}
 
 
 def seconds(command: list[str], folder: str) -> tuple[float, float]:
     """One run: by the clock, and of the processor."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env=_clean())
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env=_clean(OMNIBUS_HOME=folder))
     after, ended = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     return ended - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _clean() -> dict[str, str]:
-    """The environment without what would find another omnibus."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+def _clean(**more: str) -> dict[str, str]:
+    """The environment without what would find another omnibus, and more in it."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")} | more
 
 
 def measure(python: Path, times: int) -> dict[str, Any]:
-    """A row for a bare Python, the import and the help."""
+    """A row for a bare Python, the import, the help, and the commands that need no model."""
+    program = str(python.parent / "omnibus")
     commands = {
         "python alone": [str(python), "-c", "pass"],
         "import omnibus": [str(python), "-c", "import omnibus"],
-        "omnibus --help": [str(python.parent / "omnibus"), "--help"],
+        "omnibus --help": [program, "--help"],
+        "omnibus add FILE": [program, "add", str(SAMPLES / "handbook.md")],
+        "omnibus ls": [program, "ls", "default"],
     }
     made: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -56,9 +56,12 @@ def test_a_message_that_may_hold_documents_is_read_by_the_reader(library: Librar
     assert answered(complete(library, CONTEXT, sampling=FEW)).notice == "The model answered without documents."
 
 
-def test_a_long_dialogue_of_short_messages_that_the_base_cannot_hold_goes_to_the_reader(library: Library) -> None:
+def test_a_long_dialogue_of_short_messages_that_the_base_cannot_hold_goes_to_the_reader(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library.load_plain_engine().model, "window", 1024)  # for 8,192 tokens take a minute to read
     turn = "word " * 300
-    answer = asked(library, *[turn] * 29)
+    answer = asked(library, *[turn] * 5)
     assert answer.stats.prompt_tokens > library.load_plain_engine().model.window
     assert answer.notice == "The model answered without documents."
 
