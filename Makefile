@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests run in so many processes; more is quicker, and 3 GB each.
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --durations=15
 PACKAGES := kernels engine ingest app ui
 
 .DEFAULT_GOAL := help
