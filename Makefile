@@ -5,10 +5,9 @@ TORCH ?= torch==2.13.0
 PIP_TORCH_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests run in so many processes; more is quicker, and 3 GB each.
+# Tests run in so many processes, of up to 5 GB each.
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --durations=15
-PACKAGES := kernels engine ingest app ui
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-all screenshots lint format clean

@@ -93,7 +93,8 @@ class Collection:
         self.purge()
 
     def purge(self) -> None:
-        """Leave no trace of deleted and replaced texts in indices, the database and its log, tokens and kept files."""
+        """Leave no trace of deleted texts in indices, the database and its log, tokens and kept files; of replaced ones
+        only what old answers were made from."""
         self.shelf.purge()
         self.purge_tokens(self.shelf.documents())
         self.library.originals.purge(self.library.sessions)
@@ -256,7 +257,8 @@ class Collection:
 
         def work(emit: Callable[[Event], None], token: CancelToken) -> Answer:
             came = time.perf_counter()
-            self.library.require(self.name)  # before a model is loaded for nothing
+            if not self.library.loaded:  # before a model is loaded for nothing
+                self.library.require(self.name)
             with self.library.turn(token, _told(emit)):
                 laps = Laps(time.perf_counter() - came)
                 engine = self.library.load_engine(emit)

@@ -15,6 +15,7 @@ from tests.conftest import SAMPLES
 from tests.ui.conftest import LONG, Visit
 
 BOOK_BYTES = 5_000_000
+OPENS_S = 0.3
 
 
 def test_a_document_left_out_leaves_the_meter_and_reading_ahead_makes_it_ready(visit: Visit) -> None:
@@ -164,25 +165,37 @@ def test_a_suggestion_asks_keys_go_from_citation_to_citation_and_again_answers_a
     assert visit.page.inner_text("#chat").count("How many solar panels") == 1
 
 
-def test_a_source_of_5_mb_opens_as_soon_as_a_page_the_first_time_too(visit: Visit, house: tuple[str, Library]) -> None:
+def opened(visit: Visit, library: Library, name: str, *sizes: int) -> list[float]:
+    """Seconds in which sources of so many bytes open in the browser, each for the first time."""
     line = "The keeper walks along the shore and looks at the sea again.\n"
-    books, names = house[1].collection("long-book"), ("leaf", "book", "note", "tome", "card", "epic")
-    for long, name in enumerate(names):
-        books.add_bytes(f"{name}.txt", (name + line * (BOOK_BYTES // len(line) if long % 2 else 1)).encode())
-    visit.page.fill("#collection input", "long-book")
+    names = [f"{number}-{size}.txt" for number, size in enumerate(sizes)]
+    for file, size in zip(names, sizes, strict=True):
+        library.collection(name).add_bytes(file, (file + line * (size // len(line))).encode())
+    visit.page.fill("#collection input", name)
     visit.page.press("#collection input", "Enter")
     visit.page.wait_for_selector("#documents tbody a")
     visit.page.wait_for_selector("#plan .stack", timeout=90_000)
     took = []
-    for name in names:  # each for the first time
+    for file in names:
         start = time.monotonic()
-        visit.page.get_by_role("link", name=f"{name}.txt").click()
-        visit.page.wait_for_function(
-            "n => document.querySelector('#source strong')?.innerText === n", arg=f"{name}.txt"
-        )
+        visit.page.get_by_role("link", name=file).click()
+        visit.page.wait_for_function("n => document.querySelector('#source strong')?.innerText === n", arg=file)
         took.append(time.monotonic() - start)
-    assert statistics.median(took[1::2]) < 2 * statistics.median(took[::2]), took
     assert visit.page.locator("#source tr").count() < 200, "a window of it"
+    return took
+
+
+def test_a_source_of_5_mb_opens_as_soon_as_a_page_the_first_time_too(visit: Visit, house: tuple[str, Library]) -> None:
+    took = opened(visit, house[1], "long-book", *[100, BOOK_BYTES] * 3)
+    assert statistics.median(took[1::2]) < 2 * statistics.median(took[::2]), took
+
+
+@pytest.mark.slow
+def test_a_source_of_5_mb_opens_in_300_ms(visit: Visit, house: tuple[str, Library]) -> None:
+    """By the clock, so on a machine that does nothing else; `make test` compares with a page instead."""
+    took = opened(visit, house[1], "long-books", *[BOOK_BYTES] * 5)
+    print(took)
+    assert statistics.median(took) < OPENS_S, took
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
